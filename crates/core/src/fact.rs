@@ -291,6 +291,13 @@ pub enum DaemonFact<'f> {
     },
     /// The intake can wait for events again.
     IntakeWorks,
+    /// For several seconds the system has had no descriptor or memory to look at a taken file.
+    FilesWait {
+        /// The system's words.
+        reason: &'f str,
+    },
+    /// It has again.
+    FilesGoOn,
     /// The writer committed a batch.
     Committed {
         /// Duration of the run.

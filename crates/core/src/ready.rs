@@ -68,7 +68,8 @@ reasons! {
     OutGone "out-gone" takes starts
     /// The remote of a repository cannot be reached; intents for it wait.
     RemoteUnreachable "remote-unreachable" takes starts
-    /// The intake cannot wait for events: the system refuses the call repeatedly. The intake polls instead.
+    /// The intake cannot wait for events, list the directory or look at a taken file: the system refuses the call
+    /// repeatedly. It goes on by the clock.
     IntakeFailing "intake-failing" takes starts
 }
 

@@ -16,6 +16,7 @@ mod health;
 mod history;
 mod in_flight;
 mod input;
+mod intake_trouble;
 mod kept;
 mod look_around;
 mod lookout;

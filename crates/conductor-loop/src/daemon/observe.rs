@@ -279,6 +279,11 @@ fn of_daemon(fact: DaemonFact<'_>) {
             );
         }
         DaemonFact::IntakeWorks => tracing::info!("the intake waits for events again"),
+        DaemonFact::FilesWait { reason } => {
+            let code = Code::DirectorySetup.id();
+            tracing::error!(code, reason, "a taken file cannot be looked at; tried again until it can");
+        }
+        DaemonFact::FilesGoOn => tracing::info!("taken files are looked at again"),
         DaemonFact::Committed { took, records } => {
             tracing::trace!(?took, records, "committed");
         }

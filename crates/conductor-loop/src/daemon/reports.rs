@@ -1,6 +1,7 @@
 //! The intake's part of a turn of the loop: waits for its events, lets it work for a step, handles its reports, and
 //! determines its part of readiness.
 
+use super::intake_trouble::FAILURES_TOLD;
 use super::no_space::NoSpace;
 use super::session::Session;
 use super::set_up::{Circumstances, period};
@@ -15,25 +16,23 @@ use std::time::Duration;
 
 /// The interval of looking for events when waiting for them fails.
 const WAIT_PAUSE: Duration = Duration::from_millis(100);
-/// Failures in a row before they are reported.
-const WAIT_FAILURES: u32 = 5;
 
 impl Session<'_> {
     /// Waits for inputs and for events of the handoff directory. Returns whether events are to be looked at.
     pub(super) fn wait(&mut self, timeout: Duration) -> bool {
         match self.inbox.wait(self.executor.intake.events(), timeout) {
             Ok(hinted) => {
-                if std::mem::take(&mut self.wait_failures) >= WAIT_FAILURES {
+                if std::mem::take(&mut self.intake_trouble.waits) >= FAILURES_TOLD {
                     self.observe(DaemonFact::IntakeWorks);
-                    self.set_not_ready(NotReady::IntakeFailing, false);
+                    self.tell_intake_trouble();
                 }
                 hinted
             }
             Err(error) => {
-                self.wait_failures = self.wait_failures.saturating_add(1);
-                if self.wait_failures == WAIT_FAILURES {
+                self.intake_trouble.waits = self.intake_trouble.waits.saturating_add(1);
+                if self.intake_trouble.waits == FAILURES_TOLD {
                     self.observe(DaemonFact::IntakeFails { reason: &format!("waiting for events: {error}") });
-                    self.set_not_ready(NotReady::IntakeFailing, true);
+                    self.tell_intake_trouble();
                 }
                 self.inbox.wait_for_input(timeout.min(WAIT_PAUSE));
                 true
@@ -67,10 +66,14 @@ impl Session<'_> {
                 if complete {
                     self.observe(DaemonFact::Scanned);
                 }
+                self.intake_trouble.listings = 0;
+                self.tell_intake_trouble();
                 self.event(Event::ScanSlice { complete });
             }
             Report::ScanFailed(reason) => {
                 self.observe(DaemonFact::ScanFailed { reason: &reason });
+                self.intake_trouble.listings = self.intake_trouble.listings.saturating_add(1);
+                self.tell_intake_trouble();
                 self.event(Event::ScanFailed);
             }
             Report::Overflow => {
@@ -104,11 +107,26 @@ impl Session<'_> {
                 self.full_at = Some(self.places.path.clone());
                 self.set_not_ready(NotReady::DiskFull, true);
             }
+            Report::FilesWait(reason) => {
+                self.observe(DaemonFact::FilesWait { reason: &reason });
+                self.intake_trouble.files = true;
+                self.tell_intake_trouble();
+            }
+            Report::FilesGoOn => {
+                self.observe(DaemonFact::FilesGoOn);
+                self.intake_trouble.files = false;
+                self.tell_intake_trouble();
+            }
             Report::Gone(reason) => self.on_gone(&reason),
             Report::Replaced(names) => self.on_replaced(&names),
             Report::NoEvents(reason) => self.events_fail(reason),
             Report::EventsAgain => self.events_work(),
         }
+    }
+
+    fn tell_intake_trouble(&mut self) {
+        let failing = self.intake_trouble.is_failing();
+        self.set_not_ready(NotReady::IntakeFailing, failing);
     }
 
     /// Events are unavailable here: the directory is listed instead, soon enough for waiting clients.

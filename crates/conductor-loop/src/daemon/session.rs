@@ -8,6 +8,7 @@ use super::failure::Failure;
 use super::health::Health;
 use super::in_flight::{Flights, InFlight};
 use super::input::{Inbox, Input, Reload};
+use super::intake_trouble::IntakeTrouble;
 use super::kept::Kept;
 use super::lookout::Lookout;
 use super::no_space::NoSpace;
@@ -107,8 +108,7 @@ pub(super) struct Session<'l> {
     pub(super) no_space: NoSpace,
     /// Why events do not work; `None`: they work.
     pub(super) no_events: Option<String>,
-    /// Failures in a row to wait for inputs and events.
-    pub(super) wait_failures: u32,
+    pub(super) intake_trouble: IntakeTrouble,
 }
 
 pub(super) struct Stopping {
@@ -182,7 +182,7 @@ impl<'l> Session<'l> {
             unread: BTreeMap::new(),
             no_space: NoSpace::default(),
             no_events: None,
-            wait_failures: 0,
+            intake_trouble: IntakeTrouble::default(),
         }
     }
 

@@ -38,7 +38,7 @@ pub(super) enum Looked {
     /// Memory has no room for its bytes at the moment.
     NoRoom,
     /// The system has no descriptor or memory to look at it at the moment.
-    NotNow,
+    NotNow(io::Error),
     /// The file is gone.
     Gone,
     Judged(Box<Judged>),
@@ -48,7 +48,7 @@ pub(super) enum Looked {
 enum Unread {
     Refused(Refusal),
     /// The system has no descriptor or memory at the moment.
-    NotNow,
+    NotNow(io::Error),
 }
 
 impl From<Refusal> for Unread {
@@ -60,7 +60,7 @@ impl From<Refusal> for Unread {
 impl From<io::Error> for Unread {
     fn from(error: io::Error) -> Self {
         if is_exhausted(&error) {
-            return Self::NotNow;
+            return Self::NotNow(error);
         }
         Self::Refused(Refusal::new(Code::Unreadable, "", &error.to_string(), "a readable file"))
     }
@@ -77,7 +77,7 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patience: Patience) -
     let meta = match settings.taken.stat_taken(taken) {
         Ok(meta) => meta,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Looked::Gone,
-        Err(error) if is_exhausted(&error) => return Looked::NotNow,
+        Err(error) if is_exhausted(&error) => return Looked::NotNow(error),
         Err(error) => {
             // Without lstat only the name is known.
             let unknown = Meta {
@@ -107,7 +107,7 @@ pub(super) fn look(settings: &Settings, taken: &TakenName, patience: Patience) -
     let (bytes, open_for_writing) = match read(settings, taken, &meta, patience) {
         Ok((Some(bytes), open)) => (bytes, open),
         Ok((None, _)) => return Looked::Held(meta),
-        Err(Unread::NotNow) => return Looked::NotNow,
+        Err(Unread::NotNow(error)) => return Looked::NotNow(error),
         Err(Unread::Refused(refusal)) => return refused(taken, meta, refusal, None),
     };
     let digest = sha256(&bytes);

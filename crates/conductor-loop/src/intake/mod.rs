@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use still_open::StillOpen;
-use take::Next;
+use take::{Lack, Next};
 
 /// The limits on a file, and the time to wait for its writer. May change while running.
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +112,10 @@ pub enum Report {
     },
     /// There is no space to take files.
     NoSpace,
+    /// For several seconds the system has had no descriptor or memory to look at a taken file.
+    FilesWait(String),
+    /// It has again.
+    FilesGoOn,
     /// The handoff directory is missing or was replaced.
     Gone(String),
     /// The sub-directories whose names lead to other directories now; empty: all lead to the open ones again.
@@ -172,6 +176,7 @@ pub struct Intake {
     no_room: bool,
     /// When the first of them is tried again for which the system had no descriptor.
     not_before: Option<Duration>,
+    lack: Option<Lack>,
     still_open: StillOpen,
     replaced: Vec<String>,
     too_many_told: bool,
@@ -198,6 +203,7 @@ impl Intake {
             queue: VecDeque::new(),
             no_room: false,
             not_before: None,
+            lack: None,
             still_open: StillOpen::default(),
             replaced: Vec::new(),
             too_many_told: false,

@@ -19,6 +19,8 @@ use std::time::Duration;
 const FILES: usize = 16;
 /// The pause after the system had no descriptor or memory for looking at a file.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+/// How long it may have none before that is told: what the runs use by fits and starts is free again long before.
+const LACK_TOLD: Duration = Duration::from_secs(5);
 /// Sequence numbers tried for one file when taken/ already has a file of that number.
 const NUMBERS_TRIED: u32 = 1_024;
 
@@ -27,6 +29,13 @@ const NUMBERS_TRIED: u32 = 1_024;
 pub(super) enum Next {
     Take { name: Box<[u8]>, expect: Option<Fingerprint> },
     Look(TakenName),
+}
+
+/// The system has no descriptor or memory for looking at a taken file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lack {
+    since: Duration,
+    told: bool,
 }
 
 /// Whether there was room for a file.
@@ -197,9 +206,14 @@ impl Intake {
 
     fn looked(&mut self, taken: &TakenName, since: Duration, looked: look::Looked) -> Room {
         let seq = taken.seq;
-        match looked {
+        match &looked {
             look::Looked::NoRoom => return Room::None,
-            look::Looked::NotNow => return Room::NotNow,
+            look::Looked::NotNow(error) => return self.lacks(error),
+            _ if self.lack.take().is_some_and(|lack| lack.told) => self.reports.push(Report::FilesGoOn),
+            _ => {}
+        }
+        match looked {
+            look::Looked::NoRoom | look::Looked::NotNow(_) => {}
             look::Looked::Held(meta) => {
                 if !self.settings.book.is_waiting(seq) {
                     let name = taken.raw.clone();
@@ -220,5 +234,14 @@ impl Intake {
             }
         }
         Room::Enough
+    }
+
+    fn lacks(&mut self, error: &io::Error) -> Room {
+        let now = monotonic();
+        let lack = self.lack.get_or_insert(Lack { since: now, told: false });
+        if now.saturating_sub(lack.since) >= LACK_TOLD && !std::mem::replace(&mut lack.told, true) {
+            self.reports.push(Report::FilesWait(error.to_string()));
+        }
+        Room::NotNow
     }
 }

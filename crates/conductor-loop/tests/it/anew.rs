@@ -93,6 +93,39 @@ fn while_files_cannot_be_made_nothing_is_taken_and_it_says_so() {
     daemon.stop().expect(0);
 }
 
+#[test]
+fn while_a_taken_file_cannot_be_looked_at_it_says_so() {
+    if !has("prlimit") {
+        return eprintln!("NOT TESTED: a limit on descriptors is set by prlimit");
+    }
+    let env = env();
+    let daemon = env.start_ready(&[]);
+    limit_descriptors(daemon.pid(), "3");
+    env.drop_file("intent-a.json", flat("a", 3));
+    daemon.wait_log("a taken file cannot be looked at");
+    limit_descriptors(daemon.pid(), "1024");
+    daemon.wait_log("taken files are looked at again");
+    assert_eq!(env.wait_status("intent-a.json")["status"], "success");
+    wait_until("it is ready", || env.operate_json(&["status"]).0["ready"] == true);
+    daemon.stop().expect(0);
+}
+
+#[test]
+fn a_run_with_an_end_ends_where_a_taken_file_cannot_be_looked_at() {
+    if !has("prlimit") {
+        return eprintln!("NOT TESTED: a limit on descriptors is set by prlimit");
+    }
+    let env = env();
+    env.drop_file("intent-a.json", flat("a", 3));
+    let daemon = env.start(&["-once", "-debounce", "2s"]);
+    daemon.wait_log("\"ready\"");
+    limit_descriptors(daemon.pid(), "3");
+    let finished = daemon.wait().expect(1);
+    assert!(finished.stderr.contains("E401 nothing is taken: intake-failing"), "{}", finished.stderr);
+    env.once(&[]).expect(0);
+    assert_eq!(env.wait_status("intent-a.json")["status"], "success");
+}
+
 /// A directory with an intent's name goes, and files with its name and its inode number come.
 #[test]
 fn what_could_not_be_taken_is_taken_when_the_reason_is_gone() {

@@ -63,6 +63,19 @@ fn a_quota_that_statvfs_does_not_show_does_not_keep_a_daemon_from_stopping() {
     }
 }
 
+#[test]
+fn a_run_with_an_end_ends_where_the_handoff_directory_cannot_be_listed() {
+    let env = env();
+    env.once(&[]).expect(0);
+    let Some(counted) = run(&env, &["getdents64"], Action::Count, 1, 20) else { return };
+    // The last directory that is listed, up to its end.
+    let listing = counted.calls - 1;
+    let action = Action::FailOn(Errno::NOMEM.raw_os_error());
+    let Some(report) = run(&env, &["getdents64"], action, listing, 40) else { return };
+    assert_eq!(report.exit, Some(1), "{}", report.stderr);
+    assert!(report.stderr.contains("E401 nothing is taken: intake-failing"), "{}", report.stderr);
+}
+
 /// The remedy of E406: a restart.
 #[test]
 fn after_a_sync_that_failed_a_restart_goes_on_and_no_number_is_used_twice() {

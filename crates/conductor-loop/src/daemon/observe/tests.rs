@@ -109,6 +109,8 @@ fn samples<'s>(
         DaemonFact::EventsWork,
         DaemonFact::IntakeFails { reason: text },
         DaemonFact::IntakeWorks,
+        DaemonFact::FilesWait { reason: text },
+        DaemonFact::FilesGoOn,
         DaemonFact::Committed { took, records: 1 },
         DaemonFact::Expired { removed: 1 },
         DaemonFact::BackedUp { file: text, bytes: 1, made_at: Timestamp::now(), uid: None },
