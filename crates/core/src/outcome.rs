@@ -221,6 +221,21 @@ impl Postponed {
             Self::OutGone => Some(NotReady::OutGone),
         }
     }
+
+    /// The error code of a daemon that ends because the reason lasts.
+    pub const fn code(self) -> Code {
+        match self {
+            Self::Stopping => Code::Interrupted,
+            Self::NoSpace => Code::DiskFull,
+            Self::NoBytes => Code::StoreFailed,
+            Self::PorchMissing => Code::PorchMissing,
+            Self::DirectoryReplaced => Code::HandoffGone,
+            Self::System => Code::PorchNotStarted,
+            Self::Unconfined => Code::Unconfined,
+            Self::PackageBusy | Self::RemoteUnreachable => Code::PackageBusy,
+            Self::OutFull | Self::OutReadOnly | Self::OutGone => Code::OutUnusable,
+        }
+    }
 }
 
 /// `EX_TEMPFAIL` of sysexits.h: the one exit status that requests a retry.

@@ -11,7 +11,7 @@ use conductor_core::Code;
 use conductor_core::fact::{IntentFact, PlaceFact};
 use conductor_core::outcome::{Ending, Postponed, Verdict};
 use conductor_core::ready::NotReady;
-use conductor_core::scheduler::{Event, Place};
+use conductor_core::scheduler::{Event, Place, word_and_advice};
 use conductor_os::monotonic;
 use conductor_os::outlet::Outage;
 use std::time::Duration;
@@ -180,12 +180,19 @@ impl Session<'_> {
         let failing = self.reasons.contains(failing).then_some(failing);
         let known = [self.reasons.stopping_starting(), self.reasons.stopping_taking(), failing];
         let reason = known.into_iter().flatten().next().or(obstacle.and_then(Postponed::not_ready));
-        if (obstacle.is_none() && reason.is_none()) || monotonic() < self.progress_at + ONCE_PATIENCE {
+        if monotonic() < self.progress_at + ONCE_PATIENCE {
             return None;
         }
-        let code = reason.and_then(NotReady::code).unwrap_or(Code::PackageBusy);
-        let why = reason.map_or_else(|| "their resources are busy".to_owned(), |reason| reason.to_string());
-        let remedy = reason.map_or(code.remedy(), NotReady::advice);
+        let (code, why, remedy) = match (reason, obstacle) {
+            (Some(reason), _) => {
+                (reason.code().unwrap_or(Code::DirectorySetup), reason.as_str(), reason.advice())
+            }
+            (None, Some(cause)) => {
+                let (word, advice) = word_and_advice(cause);
+                (cause.code(), word, advice)
+            }
+            (None, None) => return None,
+        };
         let message = match self.scheduler.unfinished() + self.scheduler.sighted() {
             // While nothing is taken, the directory may not have been listed.
             0 => format!("nothing is taken: {why}; what waits is kept, and the next start goes on"),

@@ -76,6 +76,20 @@ fn a_run_with_an_end_ends_where_the_handoff_directory_cannot_be_listed() {
     assert!(report.stderr.contains("E401 nothing is taken: intake-failing"), "{}", report.stderr);
 }
 
+#[test]
+fn a_run_with_an_end_says_that_the_system_has_nothing_left_for_a_run() {
+    let env = env();
+    one(&env);
+    let action = Action::FailOn(Errno::MFILE.raw_os_error());
+    // Only the streams of a program are pipes.
+    let Some(report) = run(&env, &["pipe2"], action, 1, 40) else { return };
+    let said =
+        "E304 1 intent waits: system; it is kept, and the next start goes on\n  hint: Raise the limits";
+    assert!(report.exit == Some(1) && report.stderr.contains(said), "{}", report.stderr);
+    env.once(&[]).expect(0);
+    assert_eq!(env.wait_status("intent-a.json")["status"], "success");
+}
+
 /// The remedy of E406: a restart.
 #[test]
 fn after_a_sync_that_failed_a_restart_goes_on_and_no_number_is_used_twice() {

@@ -17,7 +17,7 @@ use crate::{Attempt, Slot};
 pub use cancel::Waits;
 pub use message::{Admission, Bug, Effect, Event, Fingerprint, Parked, Sighting};
 pub use places::Place;
-pub use wait_reason::WaitReason;
+pub use wait_reason::{WaitReason, word_and_advice};
 
 use crate::ids::Seq;
 use crate::intent::TargetKey;

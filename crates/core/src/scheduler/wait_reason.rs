@@ -172,6 +172,12 @@ fn stopping() -> Words {
     ("stopping", text, "The next start of the daemon runs it.")
 }
 
+/// The word for what runs wait for, and what helps against it.
+pub fn word_and_advice(cause: Postponed) -> (&'static str, &'static str) {
+    let (word, _, advice) = postponed(cause, None, "");
+    (word, advice)
+}
+
 fn postponed(cause: Postponed, repository: Option<&str>, again: &str) -> Words {
     let place = repository.unwrap_or("the output directory");
     let (word, text, advice) = match cause {
