@@ -253,7 +253,12 @@ impl<'w, 't> View<'w, 't> {
     }
 
     fn is_here(&self, object: &Rendered) -> bool {
-        object.namespace().map_or(!self.wanted.said, |name| name == self.wanted.namespace)
+        self.is_space(object.namespace())
+    }
+
+    /// Whether a stated namespace is the wanted one, or none has to be stated.
+    fn is_space(&self, stated: Option<&str>) -> bool {
+        stated.map_or(!self.wanted.said, |name| name == self.wanted.namespace)
     }
 
     fn is_scaled(&self, object: &Object) -> bool {

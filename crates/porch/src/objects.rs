@@ -3,7 +3,7 @@
 use crate::PorchError;
 use crate::files::{KPTFILE, base_name, is_argo_source, parent};
 use crate::kinds::{Kinds, group_of, version_of};
-use crate::rules::{LISTS_MAX, Rule, deploys, of_source, release, rules_of};
+use crate::rules::{LISTS_MAX, Made, Rule, deploys, made, of_source, rules_of};
 use crate::yaml::{self, Node, Step, Stream};
 use std::rc::Rc;
 
@@ -43,8 +43,8 @@ pub(crate) struct Object {
     pub rules: Vec<Rule>,
     /// The directories that it deploys, and the namespace that it gives to what states none in each.
     pub deploys: Vec<(String, String)>,
-    /// The name of the Helm release that it makes, if it states one.
-    pub release: Option<String>,
+    /// The Helm releases and workloads that it makes under names of their own.
+    pub made: Made,
 }
 
 impl Object {
@@ -161,7 +161,7 @@ impl Collection<'_> {
             labels: labels.iter().filter_map(pair).collect(),
             rules,
             deploys: deploys(node, group, kind),
-            release: release(node, kind),
+            made: made(node, group, kind),
         }));
     }
 }

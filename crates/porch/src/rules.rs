@@ -2,9 +2,11 @@
 //! patches that Flux and Argo CD make, and policies of a cluster or of a federation of clusters.
 
 mod deployers;
+mod makers;
 mod policies;
 
 pub(crate) use deployers::{ARGO_CONFIG, deploys, of_source};
+pub(crate) use makers::{Made, made};
 
 use crate::glob;
 use crate::kinds::Kinds;
@@ -213,16 +215,6 @@ fn itself(document: &Node) -> Rule {
 /// What a patch does to the number.
 const SETS: &str = "has a patch that sets its replicas";
 
-/// The name of the Helm release that an object makes, if it states one.
-pub(crate) fn release(node: &Node, kind: &str) -> Option<String> {
-    let name = match kind {
-        "HelmRelease" => node.text_at(&["spec", "releaseName"]),
-        "Application" => node.text_at(&["spec", "source", "helm", "releaseName"]),
-        _ => None,
-    };
-    name.map(str::to_owned)
-}
-
 /// Whether a path or name holds a template or variable: what that stands for is not known here.
 pub(crate) fn is_filled_in(dir: &str) -> bool {
     dir.contains(['{', '$', '*'])
@@ -251,7 +243,7 @@ fn open<'n>(node: &'n Node, way: Vec<Step>, found: &mut Vec<(Vec<Step>, &'n Node
 
 /// Whether a patch may decide a number of replicas: an operation on it or on what holds it, a merge with its key, or one
 /// that takes away what holds it.
-fn decides_number(document: &Node, kinds: Kinds<'_>) -> bool {
+pub(crate) fn decides_number(document: &Node, kinds: Kinds<'_>) -> bool {
     match &document.value {
         Value::List(operations) => operations.iter().any(|one| {
             let from = one.text_at(&["from"]).filter(|_| one.text_at(&["op"]) == Some("move"));

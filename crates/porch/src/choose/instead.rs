@@ -59,7 +59,7 @@ impl View<'_, '_> {
             };
             let is_it = |object: &&Rc<Object>| {
                 object.name == self.wanted.name
-                    && object.namespace.as_ref().is_none_or(|name| name == self.wanted.namespace)
+                    && self.is_space(object.namespace.as_deref())
                     && !object.matters(self.wanted.kinds)
                     && counts(object)
             };
@@ -103,18 +103,34 @@ impl View<'_, '_> {
         None
     }
 
+    /// What is certainly of the namespace and stands for the target elsewhere than around a package: objects that state
+    /// their namespace, or make what they do in one that they state.
+    pub(crate) fn near_said(&self) -> Option<String> {
+        self.pods_without_number().or_else(|| self.unknown()).or_else(|| self.wrapped())
+    }
+
     /// An entry of this name that stands for pods and has no number.
     fn pods_without_number(&self) -> Option<String> {
         let named = |object: &&Rendered| {
-            let known = has_no_number(&object.object.group, &object.object.kind);
-            let here = object.namespace().is_none_or(|name| name == self.wanted.namespace)
-                || is_remote_rule(&object.object);
-            let is_called = object.name() == self.wanted.name
-                || object.object.release.as_deref() == Some(self.wanted.name);
-            known && is_called && here
+            let Object { group, kind, made, .. } = &*object.object;
+            let is_called =
+                object.name() == self.wanted.name || made.names.iter().any(|name| name == self.wanted.name);
+            has_no_number(group, kind) && is_called && self.is_for_here(object)
         };
         let object = &self.built.objects.iter().find(named)?.object;
         Some(format!("{} holds {}, no {}", self.line_of(object), object.shown(), self.wanted.kinds.named()))
+    }
+
+    /// Whether what an object without a number stands for may be of the namespace, or is where that must be stated.
+    fn is_for_here(&self, object: &Rendered) -> bool {
+        if !self.wanted.said {
+            return self.is_here(object) || is_remote_rule(&object.object);
+        }
+        let made = &object.object.made;
+        // A deployer of a directory makes what is there, which is searched by itself.
+        let is_of_directory = made.names.is_empty() && is_remote_rule(&object.object);
+        let space = made.space.as_deref().or_else(|| object.namespace());
+        !is_of_directory && space == Some(self.wanted.namespace)
     }
 
     /// A workload that is part of another object.
@@ -146,6 +162,7 @@ impl View<'_, '_> {
         if level != Level::Outermost
             && let (Some(group), Some(kind)) = (group, node.text_at(&["kind"]))
             && node.text_at(&["metadata", "name"]) == Some(self.wanted.name)
+            && (!self.wanted.said || self.is_space(node.text_at(&["metadata", "namespace"])))
             && self.wanted.kinds.path(group, kind).is_some()
         {
             return Some(node.line);

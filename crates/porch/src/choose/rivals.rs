@@ -4,7 +4,7 @@ use super::{Scaled, View, is_below};
 use crate::files::{parent, resolve};
 use crate::objects::{Object, SOURCE};
 use crate::rendered::Rendered;
-use crate::rules::{ARGO_CONFIG, Part, Rule, is_filled_in, of_patch};
+use crate::rules::{ARGO_CONFIG, Made, Part, Rule, is_filled_in, of_patch};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -68,7 +68,7 @@ impl View<'_, '_> {
             labels: Vec::new(),
             rules: Vec::new(),
             deploys: Vec::new(),
-            release: None,
+            made: Made::default(),
         };
         // Which labels it has is not known here.
         let mut rendered = Rendered::plain(Rc::new(object));

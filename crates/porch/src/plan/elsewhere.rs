@@ -187,7 +187,8 @@ impl Planner<'_> {
             return Err(PorchError::unfit(self.tree.name(""), reason));
         }
         drop(doubles);
-        if let Some(reason) = self.rival_of_new(&view.said(), new) {
+        let view = view.said();
+        if let Some(reason) = view.near_said().or_else(|| self.rival_of_new(&view, new)) {
             return Err(PorchError::unfit(self.tree.name(""), reason));
         }
         let notes = || world.passed_over().into_iter().chain(unsaid);

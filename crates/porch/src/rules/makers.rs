@@ -1,0 +1,79 @@
+//! What other objects make: Helm releases, and the workloads of an application model. Their names are not those of the
+//! objects that say them, and they may be in another namespace.
+
+use crate::yaml::{self, Node};
+
+/// The value by which most charts call what they make.
+const FULL_NAME: &str = "fullnameOverride";
+
+/// What an object makes of which it says the name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Made {
+    pub names: Vec<String>,
+    /// The namespace in which it makes them, if it says another than its own.
+    pub space: Option<String>,
+}
+
+/// What an object makes.
+pub(crate) fn made(node: &Node, group: &str, kind: &str) -> Made {
+    let Some(spec) = node.get("spec") else { return Made::default() };
+    let space = spec.text_at(&["targetNamespace"]).map(str::to_owned);
+    let own = node.text_at(&["metadata", "name"]);
+    match (group, kind) {
+        ("helm.toolkit.fluxcd.io" | "helm.fluxcd.io", "HelmRelease") => {
+            let release = spec.text_at(&["releaseName"]).or(own);
+            let full = spec.get("values").and_then(full_name);
+            Made { names: names([release.map(str::to_owned), full]), space }
+        }
+        ("helm.cattle.io", "HelmChart") => {
+            let set = spec.text_at(&["set", FULL_NAME]).map(str::to_owned);
+            let full = spec.get("valuesContent").and_then(full_name);
+            Made { names: names([own.map(str::to_owned), set, full]), space }
+        }
+        ("argoproj.io", "Application") => {
+            let space = spec.text_at(&["destination", "namespace"]);
+            let one = spec.get("source").into_iter();
+            let all = one.chain(spec.get("sources").map(Node::items).unwrap_or_default());
+            let names: Vec<String> = all.flat_map(|source| of_chart(source, own)).collect();
+            let space = space.filter(|_| !names.is_empty()).map(str::to_owned);
+            Made { names, space }
+        }
+        ("core.oam.dev", "Application") => {
+            let parts = spec.get("components").map(Node::items).unwrap_or_default();
+            let named = parts.iter().filter_map(|part| part.text_at(&["name"]));
+            Made { names: named.map(str::to_owned).collect(), space: None }
+        }
+        _ => Made::default(),
+    }
+}
+
+/// The names of the release that Argo CD makes of a source, if that is a chart.
+fn of_chart(source: &Node, own: Option<&str>) -> Vec<String> {
+    let helm = source.get("helm");
+    if helm.is_none() && source.text_at(&["chart"]).is_none() {
+        return Vec::new();
+    }
+    let release = helm.and_then(|helm| helm.text_at(&["releaseName"])).or(own);
+    let parameters = helm.and_then(|helm| helm.get("parameters")).map(Node::items).unwrap_or_default();
+    let set = parameters.iter().find(|one| one.text_at(&["name"]) == Some(FULL_NAME));
+    let set = set.and_then(|one| one.text_at(&["value"])).map(str::to_owned);
+    let values =
+        ["valuesObject", "values"].map(|key| helm.and_then(|helm| helm.get(key)).and_then(full_name));
+    names([release.map(str::to_owned), set].into_iter().chain(values))
+}
+
+/// The full name that the values of a chart set, as a mapping or as text.
+fn full_name(values: &Node) -> Option<String> {
+    let written = |values: &Node| values.text_at(&[FULL_NAME]).map(str::to_owned);
+    match values.text() {
+        None => written(values),
+        Some(text) if text.contains(FULL_NAME) => {
+            yaml::parse_expanded(text.as_bytes()).ok()?.documents.first().and_then(written)
+        }
+        Some(_) => None,
+    }
+}
+
+fn names(all: impl IntoIterator<Item = Option<String>>) -> Vec<String> {
+    all.into_iter().flatten().collect()
+}
