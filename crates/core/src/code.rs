@@ -155,7 +155,7 @@ codes! {
         "Find the process that holds it, or bring the remote back; then `conductor-loop retry` it."
     GitFailed "E312" "git-failed"
         "The git program could not read or write the repository."
-        "Run the named git step by hand, as the daemon's user; then `conductor-loop retry` it."
+        "Do what the message names, or else the git step by hand, as the daemon's user; then `conductor-loop retry` it."
     PackageCheckFailed "E313" "package-check-failed"
         "The embedded engine's result is not the intended one; nothing was written. This is a defect."
         "Report it with the package and the intent."

@@ -1,7 +1,8 @@
 //! The command line of the `porch` program: the specification's three flags, and our additions.
 
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use conductor_core::arguments::go_style;
+use conductor_core::arguments::{go_style, not_utf8};
 use conductor_core::units::parse_duration;
 use conductor_os::plain::read_whole;
 use conductor_porch::{Form, Repository, Routes, Settings};
@@ -43,8 +44,20 @@ pub(crate) struct Arguments {
 /// Parses the command line. The error tells whether it is a failure (help and version are not).
 pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Arguments, clap::Error> {
     let mut command = command();
-    let matches = command.try_get_matches_from_mut(go_style(words))?;
-    arguments(&matches).map_err(|reason| command.error(clap::error::ErrorKind::ValueValidation, reason))
+    let words = go_style(words);
+    let matches = match command.try_get_matches_from_mut(words.clone()) {
+        Err(error) if error.kind() == ErrorKind::InvalidUtf8 => {
+            let path = std::any::TypeId::of::<PathBuf>();
+            let is_path = |flag: &str| {
+                let known = command.get_arguments().find(|argument| argument.get_long() == Some(flag));
+                known.is_some_and(|argument| argument.get_value_parser().type_id() == path)
+            };
+            let named = not_utf8(&words, is_path);
+            return Err(named.map_or(error, |named| command.error(ErrorKind::InvalidUtf8, named)));
+        }
+        matches => matches?,
+    };
+    arguments(&matches).map_err(|reason| command.error(ErrorKind::ValueValidation, reason))
 }
 
 fn command() -> Command {

@@ -2,6 +2,7 @@
 
 mod cli;
 mod intents;
+mod result_file;
 
 use cli::Arguments;
 use conductor_core::Code;
@@ -192,9 +193,10 @@ fn failure(error: &PorchError) -> Failure {
     Failure { status: error.exit_status(), message }
 }
 
-/// The advice is written for the daemon, whose command hands an intent in again; here the program is just run again.
+/// The advice is written for the daemon, whose command hands an intent in again, and which has a user of its own; here the
+/// program is just run again.
 fn advice(remedy: &str) -> String {
-    remedy.replace("`conductor-loop retry` it", "run porch again")
+    remedy.replace("`conductor-loop retry` it", "run porch again").replace(", as the daemon's user", "")
 }
 
 /// The output directory is made where it is missing, as the daemon does it.
@@ -212,12 +214,8 @@ fn make_out(settings: &Settings) -> Result<(), Failure> {
     })
 }
 
-/// Writes the result whole or not at all: under another name, then renamed.
-fn write_result(path: &Path, line: &str) -> Result<(), Failure> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".porch-tmp");
-    let written = std::fs::write(&unfinished, line).and_then(|()| std::fs::rename(&unfinished, path));
-    written.map_err(|error| Failure {
+fn write_result(path: &Path, lines: &str) -> Result<(), Failure> {
+    result_file::write(path, lines).map_err(|error| Failure {
         // The next run finds the package done.
         status: if is_passing(&error) { exit::BUSY } else { exit::CANNOT_CREATE },
         message: format!("the package is done, but the result {} cannot be written: {error}", path.display()),
@@ -243,9 +241,15 @@ mod tests {
 
     #[test]
     fn advice_names_no_command_of_the_daemon() {
-        for code in [Code::PackageUnfit, Code::PackageBusy, Code::PackageWrite, Code::PackageCheckFailed] {
+        for code in [
+            Code::PackageUnfit,
+            Code::PackageBusy,
+            Code::PackageWrite,
+            Code::PackageCheckFailed,
+            Code::GitFailed,
+        ] {
             let said = advice(code.remedy());
-            assert!(!said.contains("conductor-loop"), "{said}");
+            assert!(!said.contains("conductor-loop") && !said.contains("daemon"), "{said}");
         }
         assert!(advice(Code::PackageUnfit.remedy()).ends_with("then run porch again."));
     }

@@ -16,8 +16,9 @@ use crate::config::{Config, ConfigError, Environment, Layers, LogFormat, layer};
 use crate::confinement;
 use crate::daemon::{self, Summary};
 use crate::telemetry::{self, Progress};
+use clap::error::ErrorKind;
 use clap::{ArgMatches, FromArgMatches};
-use conductor_core::arguments::go_style;
+use conductor_core::arguments::{go_style, not_utf8};
 use conductor_core::{Code, Exit};
 use settings::{Everything, Flags};
 use std::collections::BTreeMap;
@@ -34,9 +35,14 @@ const READER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Runs the program with these arguments, the program's name first.
 pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
-    let root = command();
+    let mut root = command();
     let words = order::commands_first(&root, go_style(words));
-    let parsed = root.try_get_matches_from(words);
+    let parsed = root.try_get_matches_from_mut(words.iter().cloned()).map_err(|error| match error.kind() {
+        ErrorKind::InvalidUtf8 => {
+            not_utf8(&words, |_| false).map_or(error, |named| root.error(ErrorKind::InvalidUtf8, named))
+        }
+        _ => error,
+    });
     let exit = match parsed.and_then(|matches| dispatch(&matches)) {
         Ok(exit) => exit,
         Err(error) => {

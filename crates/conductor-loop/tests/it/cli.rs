@@ -279,3 +279,18 @@ fn an_answer_that_cannot_be_written_is_a_failure_of_the_command() {
         );
     }
 }
+
+#[test]
+fn an_argument_that_is_not_utf8_is_named() {
+    use std::os::unix::ffi::OsStrExt;
+    let env = env();
+    let mut command = std::process::Command::new(env.program());
+    command
+        .args(["-once", "-handoff"])
+        .arg(std::ffi::OsStr::from_bytes(b"in\xff"))
+        .current_dir(env.path("."));
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("not UTF-8: --handoff 'in\u{fffd}'"), "{said}");
+}

@@ -28,8 +28,11 @@ impl Target<'_> {
             ("GIT_COMMITTER_NAME", name),
             ("GIT_COMMITTER_EMAIL", address),
         ];
-        let key =
-            self.repository.signing_key.as_ref().map(|key| format!("user.signingKey={}", key.display()));
+        // Named from where we are; git is in the repository, and would look for it there.
+        let key = self.repository.signing_key.as_ref().map(|key| {
+            let key = std::path::absolute(key).unwrap_or_else(|_| key.clone());
+            format!("user.signingKey={}", key.display())
+        });
         // The repository's own configuration must not run a program here either.
         let program = format!("gpg.ssh.program={}", self.git.configured()?.signing_program());
         let mut arguments = Vec::new();

@@ -85,6 +85,8 @@ const EXHAUSTED: [&str; 4] = [
     "Too many open files",
     "Interrupted system call",
 ];
+/// What no other try changes, also where a remote may be away: a transport that is not allowed, or that git does not have.
+const LASTING: [&str; 2] = ["transport '", "Unable to find remote helper"];
 const NO_SPACE: [&str; 4] =
     ["No space left on device", "Disk quota exceeded", "Out of diskspace", "File too large"];
 /// The signal that ends a git whose file grows over the limit of its user.
@@ -241,7 +243,9 @@ impl<'g> Git<'g> {
         otherwise: Outlook,
     ) -> PorchError {
         let reason = reason.into();
+        let lasting = || LASTING.iter().any(|word| reason.contains(word));
         let outlook = match outlook(&reason) {
+            Outlook::Lasting if lasting() => Outlook::Lasting,
             Outlook::Lasting => otherwise,
             told => told,
         };

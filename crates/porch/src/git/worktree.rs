@@ -100,10 +100,16 @@ impl WorkTree {
         let rebased = ["rebase-merge/head-name", "rebase-apply/head-name"].iter().any(|name| {
             fs::read_to_string(self.git_dir.join(name)).is_ok_and(|head| head.trim_end() == branch)
         });
-        if rebased {
+        // `rebase --update-refs` writes three lines for each other branch that it takes along.
+        let along = fs::read_to_string(self.git_dir.join("rebase-merge/update-refs")).unwrap_or_default();
+        if rebased || along.lines().step_by(3).any(|name| name == branch) {
             return Some("a rebase");
         }
         let here = self.branch.as_deref() == Some(branch);
+        // `git am` stays on the branch. Its `--abort` takes nothing back once the branch has moved.
+        if here && self.git_dir.join("rebase-apply/applying").exists() {
+            return Some("`git am`");
+        }
         (here && UNDER_WAY.iter().any(|name| self.git_dir.join(name).exists())).then_some("a merge")
     }
 

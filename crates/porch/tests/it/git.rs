@@ -245,7 +245,8 @@ fn commits_are_signed_with_an_ssh_key_on_request() {
     let made =
         Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status().unwrap();
     assert!(made.success());
-    run(&shop, 5, &["--git", "repo", "--signing-key", &key.display().to_string()]).line();
+    // Named from where porch runs, which is not where git does.
+    run(&shop, 5, &["--git", "repo", "--signing-key", "key"]).line();
     let public = shop.read("key.pub");
     let signers = shop.put("signers", format!("conductor-loop@localhost {public}"));
     let setting = format!("gpg.ssh.allowedSignersFile={}", signers.display());

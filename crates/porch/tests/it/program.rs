@@ -298,3 +298,49 @@ fn a_package_of_a_lower_layer_is_changed_file_by_file() {
         "Kptfile\nREADME.md\nkustomization.yaml\nscaling-patch.yaml\n  replicas: 5\napiVersion: kustomize.config.k8s.io/v1alpha1\n"
     );
 }
+
+#[test]
+fn a_result_goes_where_it_is_led_and_replaces_no_device_link_or_pipe() {
+    let shop = Shop::new();
+    let result = |name: &str| shop.scale(5, &["--result", name]);
+    // A link leads to the file that is written; the link stays.
+    shop.put("results/there.json", "old");
+    std::os::unix::fs::symlink("results/there.json", shop.path("link.json")).unwrap();
+    result("link.json").line();
+    assert!(fs::symlink_metadata(shop.path("link.json")).unwrap().is_symlink());
+    assert!(shop.read("results/there.json").contains("\"replicas\""));
+    // A pipe is written into, as a device is.
+    let pipe = shop.path("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read_to_string(pipe).unwrap()
+    });
+    result("pipe").line();
+    assert!(!fs::metadata(&pipe).unwrap().is_file(), "the pipe is replaced by a file");
+    assert!(reader.join().unwrap().contains("\"replicas\""));
+    // Standard output is a file here: both lines are in it.
+    let mut command = shop.command(&shop.intent(5), &["-out", "out", "--result", "/dev/stdout"]);
+    let both = fs::File::create(shop.path("both")).unwrap();
+    assert!(command.stdout(both).status().unwrap().success());
+    assert_eq!(shop.read("both").lines().count(), 2, "{}", shop.read("both"));
+    // What cannot be replaced leaves no draft, and a draft that somebody has laid there leads nowhere.
+    fs::create_dir(shop.path("taken")).unwrap();
+    result("taken").refused(73, "the result taken cannot be written");
+    shop.put("victim", "mine");
+    std::os::unix::fs::symlink("victim", shop.path("result.json.porch-tmp")).unwrap();
+    result("result.json").line();
+    assert_eq!(shop.read("victim"), "mine");
+    let left: Vec<_> =
+        fs::read_dir(shop.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().contains("porch-tmp")), "{left:?}");
+}
+
+#[test]
+fn an_argument_that_is_not_utf8_is_named() {
+    use std::os::unix::ffi::OsStrExt;
+    let shop = Shop::new();
+    let mut command = shop.command(&shop.intent(5), &["-out", "out", "--git", "repo", "--branch"]);
+    let said = Run::of(&command.arg(std::ffi::OsStr::from_bytes(b"ma\xffin")).output().unwrap());
+    said.refused(64, "not UTF-8: --branch 'ma\u{fffd}in'");
+}

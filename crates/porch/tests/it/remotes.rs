@@ -131,7 +131,7 @@ fn nothing_that_the_repository_names_runs_when_a_remote_is_talked_to() {
     // Transports that run a program.
     for url in [format!("ext::{trap}"), format!("fd::7/{trap}"), "trap::x".to_owned()] {
         git(&shop, "repo", &["remote", "set-url", "origin", &url]);
-        porch(&shop, 5, &PUSH).refused(75, "not allowed");
+        porch(&shop, 5, &PUSH).refused(74, "not allowed");
     }
     assert!(!shop.path("sprung").exists());
     // Without a remote no program is asked for.

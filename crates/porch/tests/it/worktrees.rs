@@ -172,8 +172,14 @@ fn files_that_are_ignored_or_untracked_are_never_overwritten() {
 #[test]
 fn a_rebase_or_merge_of_the_branch_is_waited_for() {
     let Some(shop) = committed() else { return };
-    for (file, content) in [(".git/rebase-merge/head-name", "refs/heads/main\n"), (".git/MERGE_HEAD", "x\n")]
-    {
+    for (file, content) in [
+        (".git/rebase-merge/head-name", "refs/heads/main\n"),
+        // A rebase of another branch that takes this one along.
+        (".git/rebase-merge/update-refs", "refs/heads/main\n1\n2\n"),
+        // `git am` is on the branch.
+        (".git/rebase-apply/applying", ""),
+        (".git/MERGE_HEAD", "x\n"),
+    ] {
         shop.put(&format!("repo/{file}"), content);
         porch(&shop, 5, &["--git", "repo"]).refused(75, "is under way");
         fs::remove_file(shop.path(&format!("repo/{file}"))).unwrap();
