@@ -38,6 +38,8 @@ pub(crate) struct Built {
     pub named: BTreeSet<String>,
     /// The first reference to an unreadable place: file, line and reference.
     pub unknown: Option<String>,
+    /// All such references: the kustomization, and the text for a message.
+    pub absent: Vec<(String, String)>,
     /// `replicas` entries without an object here: the name, and the place of the number.
     pub loose: Vec<(String, Place)>,
 }
@@ -189,23 +191,28 @@ impl<'b> Builder<'b> {
             if let (Some(path), Some(_)) = (path, found) {
                 self.apply(&path, objects, depth + 1)?;
             } else {
-                self.unknown(&file, reference);
+                self.unknown(&file, reference)?;
                 self.absent("a component", &file, reference, objects.iter_mut())?;
             }
         }
         for key in ["helmCharts", "helmChartInflationGenerator", "generators"] {
             if let Some(node) = document.get(key).filter(|node| !node.items().is_empty()) {
-                let text = || format!("{}:{} ({key})", self.world.name(&file), node.line);
-                self.built.unknown.get_or_insert_with(text);
+                self.not_here(&file, node.line, key)?;
             }
         }
         self.transform(&file, document, objects)
     }
 
-    fn unknown(&mut self, file: &str, reference: &Node) {
-        let text = reference.text().unwrap_or_default();
-        let text = || format!("{}:{} ({text})", self.world.name(file), reference.line);
-        self.built.unknown.get_or_insert_with(text);
+    fn unknown(&mut self, file: &str, reference: &Node) -> Result<(), PorchError> {
+        self.not_here(file, reference.line, reference.text().unwrap_or_default())
+    }
+
+    fn not_here(&mut self, file: &str, line: usize, what: &str) -> Result<(), PorchError> {
+        let text = format!("{}:{line} ({what})", self.world.name(file));
+        self.spend(file, REFERENCE + file.len() + text.len())?;
+        self.built.unknown.get_or_insert_with(|| text.clone());
+        self.built.absent.push((file.to_owned(), text));
+        Ok(())
     }
 
     /// Notes that something named is not here, or cannot be read, and may set the number of the objects.
@@ -256,7 +263,7 @@ impl<'b> Builder<'b> {
         depth: usize,
     ) -> Result<(), PorchError> {
         let Some(path) = reference.text().and_then(|text| local(file, text)) else {
-            self.unknown(file, reference);
+            self.unknown(file, reference)?;
             return Ok(());
         };
         self.note_named(file, &path)?;
@@ -276,7 +283,7 @@ impl<'b> Builder<'b> {
             let inner = self.directory(&path, depth + 1)?;
             objects.extend(inner);
         } else {
-            self.unknown(file, reference);
+            self.unknown(file, reference)?;
         }
         Ok(())
     }

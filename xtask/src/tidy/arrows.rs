@@ -143,9 +143,10 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// The same of the package engine.
 const PORCH_ARROWS: &[(&str, &[&str])] = &[
-    ("main", &["cli", "intents"]),
+    ("main", &["cli", "intents", "result_file"]),
     ("cli", &[]),
     ("intents", &[]),
+    ("result_file", &[]),
     ("engine", &["directory", "git", "plan", "outcome", "routes", "order", "tree", "files", "error"]),
     ("git", &["directory", "plan", "order", "tree", "survey", "files", "yaml", "error"]),
     ("directory", &["plan", "tree", "survey", "files", "yaml", "error"]),
@@ -159,7 +160,19 @@ const PORCH_ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "choose",
-        &["kustomize", "rendered", "world", "objects", "rules", "kinds", "survey", "files", "yaml", "error"],
+        &[
+            "kustomize",
+            "rendered",
+            "world",
+            "objects",
+            "rules",
+            "kinds",
+            "survey",
+            "text",
+            "files",
+            "yaml",
+            "error",
+        ],
     ),
     (
         "kustomize",

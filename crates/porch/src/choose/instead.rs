@@ -7,6 +7,7 @@ use crate::kinds::has_no_number;
 use crate::objects::Object;
 use crate::rendered::Rendered;
 use crate::survey::is_pointer;
+use crate::text::mentions;
 use crate::yaml::{self, Node};
 use std::rc::Rc;
 
@@ -78,6 +79,27 @@ impl View<'_, '_> {
         Some(format!(
             "it builds on {reference}, which is not here: add `replicas: [{{name: {}, count: N}}]` to its kustomization",
             self.wanted.name
+        ))
+    }
+
+    /// What a kustomization that names the target builds on and is not here: the object may be in it. `of_namespace`: only a
+    /// kustomization that puts it into the namespace counts.
+    pub(crate) fn built_on_absent(&self, of_namespace: bool) -> Option<String> {
+        let name = self.wanted.name;
+        let names_it = |file: &str| {
+            let content = self.world.file(file).ok().flatten();
+            content.is_some_and(|content| mentions(&content.bytes, name))
+                || mentions(self.world.below(file).unwrap_or(file).as_bytes(), name)
+        };
+        let puts_there = |file: &str| {
+            let stream = self.world.stream(file).ok();
+            let document = stream.as_ref().and_then(|stream| stream.documents.first());
+            document.and_then(|document| document.text_at(&["namespace"])) == Some(self.wanted.namespace)
+        };
+        let counts = |file: &str| (!of_namespace || puts_there(file)) && names_it(file);
+        let (_, text) = self.built.absent.iter().find(|(file, _)| counts(file))?;
+        Some(format!(
+            "{text} is not here and may hold {name}: add `replicas: [{{name: {name}, count: N}}]` to that kustomization, or name it in .krmignore"
         ))
     }
 

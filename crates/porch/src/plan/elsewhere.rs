@@ -83,7 +83,8 @@ impl Planner<'_> {
                 notes.extend(world.notes());
                 return Ok(Elsewhere::Package(Plan { note: one_note(notes), ..plan }));
             }
-            let reason = view.near().or_else(|| view.unknown()).or_else(|| self.rival_of_new(&view, dir));
+            let reason = view.near().or_else(|| view.unknown()).or_else(|| view.built_on_absent(false));
+            let reason = reason.or_else(|| self.rival_of_new(&view, dir));
             if let Some(reason) = reason {
                 return Err(PorchError::unfit(self.tree.name(around), reason));
             }
@@ -187,8 +188,10 @@ impl Planner<'_> {
             return Err(PorchError::unfit(self.tree.name(""), reason));
         }
         drop(doubles);
+        let absent = view.built_on_absent(true);
         let view = view.said();
-        if let Some(reason) = view.near_said().or_else(|| self.rival_of_new(&view, new)) {
+        let instead = absent.or_else(|| view.near_said());
+        if let Some(reason) = instead.or_else(|| self.rival_of_new(&view, new)) {
             return Err(PorchError::unfit(self.tree.name(""), reason));
         }
         let notes = || world.passed_over().into_iter().chain(unsaid);
