@@ -57,13 +57,17 @@ impl Outlet {
     /// Opens the directory in its current state. `to_sync`: its file system is synced through it.
     pub fn new(path: &Path, to_sync: bool) -> io::Result<Self> {
         let dir = if to_sync { Some(Arc::new(Dir::open(path)?)) } else { None };
-        let now = Mutex::new(Now { id: Some(identity(path)?), was_writable: may_write(path), dir });
+        let now = Mutex::new(Now { id: Some(identity(path)?), was_writable: may_write(path)?, dir });
         Ok(Self { path: path.to_owned(), beneath: device_beneath(path), floor: None, now })
     }
 
     /// A directory that should exist, and may be missing at the moment.
     pub fn expected(path: &Path) -> Self {
-        let now = Mutex::new(Now { id: identity(path).ok(), was_writable: may_write(path), dir: None });
+        let now = Mutex::new(Now {
+            id: identity(path).ok(),
+            was_writable: may_write(path).unwrap_or(false),
+            dir: None,
+        });
         Self { path: path.to_owned(), beneath: device_beneath(path), floor: None, now }
     }
 
@@ -144,9 +148,9 @@ impl Outlet {
         Outlook { outage, free: Some(free) }
     }
 
-    /// Whether we lost the permission to write here.
+    /// Whether we lost the permission to write here. Where that cannot be asked now, nothing is known to have changed.
     fn is_closed_to_us(&self) -> bool {
-        let may = may_write(&self.path);
+        let Ok(may) = may_write(&self.path) else { return false };
         let mut now = self.now();
         now.was_writable |= may;
         now.was_writable && !may
@@ -159,7 +163,7 @@ impl Outlet {
     }
 }
 
-fn may_write(path: &Path) -> bool {
+fn may_write(path: &Path) -> io::Result<bool> {
     second::may(path, Access::WRITE_OK | Access::EXEC_OK)
 }
 

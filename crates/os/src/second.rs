@@ -6,6 +6,7 @@
 //! compares real and saved ids.
 
 use crate::confine::process::remove_from_bounding_set;
+use crate::is_passing;
 use crate::user::{Identity, lock_secure_bits};
 use rustix::fs::{AtFlags, CWD, Gid, Uid, access, accessat};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -157,9 +158,18 @@ pub fn reaching<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) ->
     }
 }
 
-/// Whether programs that we start may use a path so: as the second user, if there is one.
-pub fn may(path: &Path, how: Access) -> bool {
-    let Some(second) = get() else { return access(path, how).is_ok() };
-    let path = path.to_owned();
-    second.run(move || accessat(CWD, &path, how, AtFlags::EACCESS).is_ok()).unwrap_or(false)
+/// Whether programs that we start may use a path so: as the second user, if there is one. Without a thread or memory for the
+/// question it is not known.
+pub fn may(path: &Path, how: Access) -> io::Result<bool> {
+    let answer = match get() {
+        None => access(path, how),
+        Some(second) => {
+            let path = path.to_owned();
+            second.run(move || accessat(CWD, &path, how, AtFlags::EACCESS))?
+        }
+    };
+    match answer.map_err(io::Error::from) {
+        Err(error) if is_passing(&error) => Err(error),
+        answer => Ok(answer.is_ok()),
+    }
 }

@@ -91,14 +91,15 @@ fn begin_threads(identity: &Identity, is_root: bool) -> std::io::Result<()> {
 /// Whether porch's user comes through to its working directory, and may write the output.
 fn may_use(handoff: &Path, out: &Path, identity: &Identity) -> Result<(), String> {
     let Identity { uid, gid, name, .. } = identity;
-    if !second::may(handoff, Access::EXEC_OK) {
+    let unasked = |error: std::io::Error| format!("what user '{name}' may do cannot be asked: {error}");
+    if !second::may(handoff, Access::EXEC_OK).map_err(unasked)? {
         return Err(format!(
             "{} cannot be passed through by user '{name}', to its working directory; let that user pass through it and the directories \
              above it: chmod o+x",
             handoff.display()
         ));
     }
-    if !second::may(out, Access::WRITE_OK | Access::EXEC_OK) {
+    if !second::may(out, Access::WRITE_OK | Access::EXEC_OK).map_err(unasked)? {
         let out = out.display();
         return Err(format!(
             "{out} cannot be written by user '{name}'; to give it to that user: chown -R {uid}:{gid} {out}"

@@ -91,8 +91,9 @@ fn along(name: &str, search: Option<&OsStr>) -> Result<PathBuf, ExecutableError>
         .ok_or_else(missing)
 }
 
+/// What cannot be asked now is told by the start.
 fn may_execute(path: &Path) -> bool {
-    second::may(path, Access::EXEC_OK)
+    second::may(path, Access::EXEC_OK).unwrap_or(true)
 }
 
 /// Checks the file and each directory above it: not group- or world-writable, except sticky directories such as /tmp,

@@ -194,10 +194,17 @@ fn ready(
         return Err(withheld(Postponed::DirectoryReplaced, reason));
     }
     let slot = worker.slots.path_of(job.slot);
-    if second::get().is_some() && !second::may(&slot, second::Access::EXEC_OK) {
-        let reason =
-            format!("porch's user does not come through to its working directory {}", slot.display());
-        return Err(withheld(Postponed::Unconfined, reason));
+    if second::get().is_some() {
+        let comes_through = second::may(&slot, second::Access::EXEC_OK);
+        let slot = slot.display();
+        let may = comes_through.map_err(|error| {
+            let reason = format!("whether porch's user comes through to {slot} cannot be asked: {error}");
+            withheld(Postponed::System, reason)
+        })?;
+        if !may {
+            let reason = format!("porch's user does not come through to its working directory {slot}");
+            return Err(withheld(Postponed::Unconfined, reason));
+        }
     }
     super::closed(settings, &job.place).map_or(Ok(executable), Err)
 }
