@@ -1,7 +1,7 @@
 //! What a run may use: its own slot, the output, the system's directories, and what the operator lists; never the daemon's
 //! own directories and secrets.
 
-use super::renewed::{is_behind_a_link, places_of};
+use super::renewed::places_behind_a_link;
 use crate::config::{Config, Egress};
 use conductor_core::confinement::{Confinement, Part};
 use conductor_os::confine::files::Domain;
@@ -116,9 +116,21 @@ fn content(path: &Path) -> Option<Stamp> {
     fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec()))
 }
 
-/// The path without symbolic links, as far as it exists: what is withheld may be made later.
-pub(super) fn real(path: &Path) -> Option<PathBuf> {
-    path.canonicalize().ok().or_else(|| Some(real(path.parent()?)?.join(path.file_name()?)))
+/// The path without symbolic links of what is there. An error: for want of memory it is not known.
+fn present(path: &Path) -> io::Result<Option<PathBuf>> {
+    match path.canonicalize() {
+        Err(error) if is_passing(&error) => Err(error),
+        real => Ok(real.ok()),
+    }
+}
+
+/// The path without symbolic links, as far as it exists: what is withheld may be made later. An error: for want of memory it is
+/// not known where it leads.
+pub(super) fn real(path: &Path) -> io::Result<Option<PathBuf>> {
+    match (present(path)?, path.parent(), path.file_name()) {
+        (None, Some(parent), Some(name)) => Ok(real(parent)?.map(|parent| parent.join(name))),
+        (real, ..) => Ok(real),
+    }
 }
 
 /// A path as it was recorded: with the time if the record has one.
@@ -149,7 +161,7 @@ fn open(
     places: &mut Vec<PathBuf>,
     watched: &mut Vec<(PathBuf, Option<Stamp>)>,
 ) -> io::Result<()> {
-    let Ok(real) = path.canonicalize() else { return Ok(()) };
+    let Some(real) = present(path)? else { return Ok(()) };
     if withholds(withheld, &real) || places.iter().any(|place| real.starts_with(place)) {
         return Ok(());
     }
@@ -158,15 +170,17 @@ fn open(
         return Ok(());
     }
     watched.push((real.clone(), content(&real)));
-    let entries = match fs::read_dir(&real) {
+    let entries = match fs::read_dir(&real).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
         Err(error) if is_passing(&error) => return Err(error),
         // What cannot be listed opens nothing.
-        entries => entries.into_iter().flatten().flatten(),
+        entries => entries.unwrap_or_default(),
     };
     for entry in entries {
-        // A link leads to a place that is open or not by itself.
-        if entry.file_type().is_ok_and(|kind| !kind.is_symlink()) {
-            open(&entry.path(), withheld, places, watched)?;
+        match entry.file_type() {
+            Err(error) if is_passing(&error) => return Err(error),
+            // A link leads to a place that is open or not by itself.
+            Ok(kind) if !kind.is_symlink() => open(&entry.path(), withheld, places, watched)?,
+            _ => {}
         }
     }
     Ok(())
@@ -189,7 +203,8 @@ impl Policy {
             egress: fixed.egress.clone(),
             confinement: confinement.clone(),
         };
-        let withheld = policy.withheld(None);
+        // A run asks again.
+        let withheld = policy.withheld(None).unwrap_or_default();
         for path in fixed.porch_read.iter().chain(&fixed.porch_write) {
             if let Some(reason) = opens_nothing(path, &withheld) {
                 tracing::warn!(path = %path.display(), reason, "porch gets nothing there");
@@ -200,15 +215,22 @@ impl Policy {
 
     /// What is closed to a run with this program, as links lead now. A secret behind a link is renewed beside where it is: those
     /// directories are closed as a whole, unless a run has something else to use there.
-    fn withheld(&self, program: Option<&Path>) -> Vec<PathBuf> {
-        let own = self.own.iter().filter_map(|path| real(path));
-        let used = self.system.iter().chain(&self.listed).chain(&self.write).map(PathBuf::as_path);
-        let used = used.chain([self.out.as_path()]).chain(program.and_then(Path::parent));
-        let used: Vec<PathBuf> =
-            used.flat_map(|path| [Some(path.to_owned()), real(path)]).flatten().collect();
-        let secrets = self.secrets.iter().filter(|secret| is_behind_a_link(secret));
-        let beside = secrets.flat_map(|secret| places_of(secret)).filter_map(|place| real(&place));
-        own.chain(beside.filter(|beside| !used.iter().any(|used| used.starts_with(beside)))).collect()
+    fn withheld(&self, program: Option<&Path>) -> io::Result<Vec<PathBuf>> {
+        let mut own = Vec::new();
+        for path in &self.own {
+            own.extend(real(path)?);
+        }
+        let mut used = Vec::new();
+        let named = self.system.iter().chain(&self.listed).chain(&self.write).map(PathBuf::as_path);
+        for path in named.chain([self.out.as_path()]).chain(program.and_then(Path::parent)) {
+            used.extend([Some(path.to_owned()), real(path)?].into_iter().flatten());
+        }
+        for secret in &self.secrets {
+            for place in places_behind_a_link(secret)? {
+                own.extend(real(&place)?.filter(|beside| !used.iter().any(|used| used.starts_with(beside))));
+            }
+        }
+        Ok(own)
     }
 
     /// Builds the domain of a run in this slot, with this program.
@@ -221,7 +243,7 @@ impl Policy {
             slot: slot.map(Dir::meta).transpose().map_err(cannot)?.map(|meta| meta.id),
             program: program.map(Path::to_owned),
         };
-        let withheld = self.withheld(program);
+        let withheld = self.withheld(program).map_err(cannot)?;
         let listed = self.listed.iter().map(PathBuf::as_path).chain(program.and_then(Path::parent));
         // What was replaced, or made since, is another; a secret is so when its link leads elsewhere. The output may lie in
         // the handoff directory, beside its parts. Noted before anything is opened, so that what is replaced meanwhile is noticed.
@@ -234,7 +256,7 @@ impl Policy {
         for path in &self.write {
             open(path, &withheld, &mut domain.write, &mut built.watched).map_err(cannot)?;
         }
-        domain.write.extend(self.out.canonicalize());
+        domain.write.extend(present(&self.out).map_err(cannot)?);
         Ok((domain, built))
     }
 

@@ -1,7 +1,9 @@
 //! Where files lie that are read again while the daemon runs: who renews one replaces it by another of its name, or leads a
 //! symbolic link on the way to it elsewhere.
 
-use conductor_os::links::{Link, follow};
+use conductor_os::is_passing;
+use conductor_os::links::{Link, NotFollowed, Way, follow};
+use std::io;
 use std::path::{Path, PathBuf, absolute};
 
 /// The directory of a file. In the root of the machine it is the file alone.
@@ -23,18 +25,27 @@ fn is_led(link: &Link) -> bool {
 /// The directories in which a file is renewed, whatever links lead to it now.
 pub(super) fn places_of(file: &Path) -> Vec<PathBuf> {
     let file = absolute(file).unwrap_or_else(|_| file.to_owned());
-    let mut places = vec![around(&file).to_owned()];
     // A way that cannot be followed is told by who reads the file.
     let way = follow(&file).unwrap_or_default();
+    along(&file, &way)
+}
+
+fn along(file: &Path, way: &Way) -> Vec<PathBuf> {
+    let mut places = vec![around(file).to_owned()];
     places.extend(way.links.iter().filter(|link| is_led(link)).map(|link| around(&link.at).to_owned()));
     places.extend(way.real.as_deref().map(|real| around(real).to_owned()));
     places
 }
 
-/// Whether a link that a renewal leads elsewhere is on the way to a file.
-pub(super) fn is_behind_a_link(file: &Path) -> bool {
-    let way = absolute(file).ok().and_then(|file| follow(&file).ok()).unwrap_or_default();
-    way.links.iter().any(is_led)
+/// The same where a link that a renewal leads elsewhere is on the way to a file; else nothing. An error: for want of memory it is
+/// not known.
+pub(super) fn places_behind_a_link(file: &Path) -> io::Result<Vec<PathBuf>> {
+    let file = absolute(file).unwrap_or_else(|_| file.to_owned());
+    match follow(&file) {
+        Ok(way) if way.links.iter().any(is_led) => Ok(along(&file, &way)),
+        Err(NotFollowed { error, .. }) if is_passing(&error) => Err(error),
+        _ => Ok(Vec::new()),
+    }
 }
 
 #[cfg(test)]
@@ -65,7 +76,7 @@ mod tests {
             places.sort();
             places.dedup();
             let places = places.iter().map(|place| place.strip_prefix(&top).unwrap().display().to_string());
-            (places.collect::<Vec<_>>(), is_behind_a_link(&at(file)))
+            (places.collect::<Vec<_>>(), !places_behind_a_link(&at(file)).unwrap().is_empty())
         };
         let paths = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>();
         assert_eq!(of("live/key"), (paths(&["archive/x", "live"]), true));

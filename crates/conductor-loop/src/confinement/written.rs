@@ -51,7 +51,7 @@ fn around(path: &Path) -> Result<PathBuf, String> {
 
 /// The path without symbolic links, as far as it exists.
 fn real(path: &Path) -> Option<PathBuf> {
-    super::policy::real(&std::path::absolute(path).ok()?)
+    super::policy::real(&std::path::absolute(path).ok()?).ok()?
 }
 
 #[cfg(test)]

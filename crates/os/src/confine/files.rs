@@ -131,7 +131,8 @@ pub(super) fn with_rules(
             }
             Err(_) => continue,
         };
-        let rule = PathBeneath::new(&found, of_kind(&found, access));
+        let kind = of_kind(&found, access).map_err(|error| Without::Refused(error.to_string()))?;
+        let rule = PathBeneath::new(&found, kind);
         created = created.add_rule(rule).map_err(|error: RulesetError| cannot(&error))?;
     }
     Ok(created)
@@ -148,9 +149,9 @@ pub(super) fn find(path: &Path) -> io::Result<OwnedFd> {
 }
 
 /// The rights that a file can have; a directory has them all.
-pub(super) fn of_kind(found: &OwnedFd, access: BitFlags<AccessFs>) -> BitFlags<AccessFs> {
-    let is_dir = fstat(found).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory);
-    if is_dir { access } else { access & AccessFs::from_file(NEWEST) }
+pub(super) fn of_kind(found: &OwnedFd, access: BitFlags<AccessFs>) -> io::Result<BitFlags<AccessFs>> {
+    let is_dir = FileType::from_raw_mode(fstat(found)?.st_mode) == FileType::Directory;
+    Ok(if is_dir { access } else { access & AccessFs::from_file(NEWEST) })
 }
 
 #[cfg(test)]
