@@ -316,9 +316,27 @@ impl Planner<'_> {
             if let Some(reason) = reason {
                 return Err(PorchError::unfit(self.tree.name(around), reason));
             }
+            if around == self.order.intent.key.namespace {
+                notes.extend(self.unsaid_beside(&world, dir, found)?);
+            }
         }
         notes.extend(world.notes());
         Ok(one_note(notes))
+    }
+
+    /// Another object beside the package that does not say its namespace, in the directory of that namespace. It may be a second
+    /// one, or belong to nothing that is deployed.
+    fn unsaid_beside(
+        &self,
+        world: &World<'_>,
+        dir: &str,
+        found: &Found,
+    ) -> Result<Option<String>, PorchError> {
+        let view = View::new(world, self.wanted())?;
+        let mut doubles = view.doubles(Some(dir)).into_iter();
+        let double =
+            doubles.find(|(object, _)| object.object.file != found.origin && object.namespace().is_none());
+        Ok(double.map(|(_, text)| format!("{text} too and does not say its namespace; leave one")))
     }
 
     /// What is edited, for what may decide about it.
