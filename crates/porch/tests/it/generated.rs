@@ -76,3 +76,39 @@ fn what_is_yaml_is_what_another_parser_takes_in_both_directions() {
         round(python, ("break", "3000"), "compare");
     }
 }
+
+const REAL_FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judge/real_files.py");
+
+/// What docs/BENCHMARKS.md measures over the files of public repositories.
+#[test]
+fn real_files_of_a_directory_are_edited_and_judged() {
+    let Some(python) = python() else { return };
+    let temp = tempfile::tempdir().unwrap();
+    let workload = |name: &str, rest: &str| {
+        format!(
+            "# kept\nkind: Deployment\napiVersion: apps/v1\nmetadata: {{name: {name}}}\n{rest}spec: {{template: {{}}}}\n"
+        )
+    };
+    let scaler = "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: c}\n\
+                  spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: c}}\n";
+    let files = [
+        ("a.yaml", workload("a", "")),
+        ("deep/b.yml", workload("b", "") + "---\n" + &workload("a", "")),
+        ("c.yaml", workload("c", "") + scaler),
+        ("twice.yaml", workload("a", "")),
+        ("chart.yaml", workload("{{ .Name }}", "{{- if .More }}\n")),
+        ("other.yaml", "kind: Service\n".to_owned()),
+    ];
+    for (name, text) in files {
+        let path = temp.path().join("real").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let mut measure = Command::new(python);
+    measure.arg(REAL_FILES).arg(env!("CARGO_BIN_EXE_porch")).arg(temp.path().join("real"));
+    let output = measure.output().unwrap();
+    let (said, failed) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let counted = "4 workloads: 3 exact (75.0 %), 1 refused, 0 wrong; 1 files are no YAML for this parser";
+    assert!(output.status.success() && said.contains(counted), "{said}{failed}");
+    assert!(said.contains("HorizontalPodAutoscaler"), "{said}");
+}
