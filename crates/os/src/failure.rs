@@ -7,11 +7,11 @@ pub fn is_passing(error: &std::io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| passing.contains(&errno))
 }
 
-/// Whether an I/O error reports that process or system has no descriptor or memory left at the moment: it says nothing about
-/// what was opened or read.
+/// Whether an I/O error reports that process or system has no descriptor or memory left at the moment, or that a signal came in
+/// between: it says nothing about what was opened or read.
 pub fn is_exhausted(error: &std::io::Error) -> bool {
     use rustix::io::Errno;
-    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR];
     Errno::from_io_error(error).is_some_and(|errno| exhausted.contains(&errno))
 }
 

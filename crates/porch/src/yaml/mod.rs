@@ -36,6 +36,10 @@ pub(crate) enum YamlError {
     Encoding,
     #[error("is not YAML at line {line}: {reason}")]
     Syntax { line: usize, reason: String },
+    #[error("has the character U+{character:04X} at line {line}, which no tool of Kubernetes takes")]
+    Character { line: usize, character: u32 },
+    #[error("has a YAML directive (%) at line {line}, which no tool of Kubernetes takes")]
+    Directive { line: usize },
     #[error("is nested deeper than {DEPTH_MAX} at line {0}")]
     TooDeep(usize),
     #[error("has more than {NODES_MAX} nodes")]
@@ -160,6 +164,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Stream, YamlError> {
     let whole = std::str::from_utf8(bytes).map_err(|_| YamlError::Encoding)?;
     let text = whole.strip_prefix(BOM).unwrap_or(whole);
     let shift = whole.len() - text.len();
+    check_taken(text)?;
     match read(bytes, text, shift, None) {
         // The reported error is about the original text.
         Err(error @ YamlError::Syntax { .. }) => match mask::masked(text) {
@@ -172,6 +177,29 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Stream, YamlError> {
             None => Err(error),
         },
         other => other,
+    }
+}
+
+/// Whether a parser of Kubernetes' tools (go-yaml) takes the character; where it sees a line's end and others do not, it does
+/// not count as taken.
+fn is_taken(character: char) -> bool {
+    !matches!(character, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\x7f'..='\u{9f}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// Checks what those parsers refuse before they look at the structure, and this one takes.
+fn check_taken(text: &str) -> Result<(), YamlError> {
+    let line_at = |byte: usize| 1 + text.bytes().take(byte).filter(|byte| *byte == b'\n').count();
+    // Most files have printable ASCII alone.
+    if text.bytes().any(|byte| byte >= 0x7f || (byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')))
+        && let Some((at, character)) = text.char_indices().find(|(_, character)| !is_taken(*character))
+    {
+        return Err(YamlError::Character { line: line_at(at), character: character.into() });
+    }
+    let is_comment = |line: &&str| line.trim_start().is_empty() || line.trim_start().starts_with('#');
+    let before = text.lines().take_while(is_comment).count();
+    match text.lines().nth(before) {
+        Some(line) if line.starts_with('%') => Err(YamlError::Directive { line: before + 1 }),
+        _ => Ok(()),
     }
 }
 
