@@ -268,6 +268,8 @@ impl Runner {
         let (threads, orphans) = (Vec::with_capacity(workers), Arc::new(Orphans::default()));
         let (works, ended) = bounded(0);
         let mut runner = Self { jobs: Some(jobs), stop, settings, threads, ended, orphans };
+        // From here on it is dropped before the runner, which waits for its last copy.
+        let works = works;
         for (number, waker) in wakers.into_iter().enumerate() {
             let worker = Worker {
                 number,

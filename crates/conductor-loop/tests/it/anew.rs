@@ -268,10 +268,10 @@ fn a_part_that_is_replaced_stops_taking_until_it_is_back() {
     daemon.stop().expect(0);
 }
 
-/// Lets each second call of this name fail once, in a run of its own. Returns how often a run went on.
+/// Lets each call of this name fail once, each second one where there are many, in a run of its own. Returns how often a run went on.
 fn an_intent_waits_and_succeeds(call: &str, errno: i32, flags: &[&str]) -> Option<usize> {
     let mut went_on = 0;
-    for at in (1..).step_by(2) {
+    for at in (1..12).chain((12..).step_by(2)) {
         let env = env();
         env.drop_file("intent-a.json", flat("a", 3));
         let command = env.command(&[flags, &["-once"]].concat());
@@ -302,11 +302,35 @@ fn an_intent_whose_engine_finds_no_descriptor_waits_and_succeeds() {
     assert!(went_on.is_none_or(|runs| runs > 0), "no call of the engine was met");
 }
 
+#[test]
+fn a_look_at_a_taken_file_that_a_signal_interrupts_refuses_nothing() {
+    let went_on = an_intent_waits_and_succeeds("openat2", 4, &[]);
+    assert!(went_on.is_none_or(|runs| runs > 0), "no look was met");
+}
+
 /// What the operator lists for porch lies around the handoff directory, so its entries are listed.
 #[test]
 fn where_a_listing_finds_no_memory_porch_is_not_shut_out_of_what_is_listed_for_it() {
     let went_on = an_intent_waits_and_succeeds("getdents64", 12, &[]);
     assert!(went_on.is_none_or(|runs| runs > 0), "no listing of a run was met");
+}
+
+#[test]
+fn a_daemon_that_may_start_no_further_thread_ends_or_goes_on_without_it() {
+    for at in 1.. {
+        let env = env();
+        env.drop_file("intent-a.json", flat("a", 3));
+        let command = env.command(&["-porch", "builtin", "-once"]);
+        let fault = (Class::Named(&["clone", "clone3"]), Action::Fail(11), at);
+        let Some(report) = at_call(&command, fault, 50, &env.path(".")) else {
+            return eprintln!("NOT TESTED: tracing is not permitted here");
+        };
+        if report.at.is_none() {
+            return assert!(at > 5, "only {at} threads");
+        }
+        let said = report.exit == Some(0) || report.stderr.contains("ERROR: E");
+        assert!(report.signal.is_none() && said, "{at}: {:?} {}", report.signal, report.stderr);
+    }
 }
 
 /// From the first call on, every wait fails; the clock still works.
