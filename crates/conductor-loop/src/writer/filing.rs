@@ -98,7 +98,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         match self.publish_somewhere(filing) {
             Ok(()) => {
                 self.published.push(seq);
-                self.is_unhindered();
+                self.end_hindrance();
             }
             Err(PublishError::Status { what, source }) => {
                 let again = if self.late.add(seq, (self.clock)()) {
@@ -119,13 +119,13 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
                 return Ok(false);
             }
             Err(PublishError::Occupied) => {
-                self.is_hindered(seq, "archiving: other processes keep taking the free names");
+                self.note_hindrance(seq, "archiving: other processes keep taking the free names");
                 self.retry_at = Some((self.clock)() + SPACE_RETRY);
                 return Ok(false);
             }
             // The workers use descriptors and memory by fits and starts: what they leave is enough for one file at a time.
             Err(PublishError::Io { what, source }) if is_passing(&source) => {
-                self.is_hindered(seq, &format!("{what}: {source}"));
+                self.note_hindrance(seq, &format!("{what}: {source}"));
                 self.retry_at = Some((self.clock)() + PASSING_RETRY);
                 return Ok(false);
             }
@@ -136,7 +136,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     }
 
     /// Notes that a file cannot be made now. What lasts makes the daemon not ready.
-    fn is_hindered(&mut self, seq: Seq, why: &str) {
+    fn note_hindrance(&mut self, seq: Seq, why: &str) {
         let now = (self.clock)();
         let Some(hindrance) = &mut self.hindrance else {
             self.hindrance = Some(Hindrance { since: now, told: false });
@@ -150,7 +150,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         }
     }
 
-    fn is_unhindered(&mut self) {
+    fn end_hindrance(&mut self) {
         if self.hindrance.take().is_some_and(|hindrance| hindrance.told) {
             (self.report)(vec![Ack::FilingWaits(false)]);
         }
