@@ -24,6 +24,7 @@ pub mod record;
 pub mod runs;
 pub mod scheduler;
 pub mod scrub;
+pub mod shortage;
 pub mod stage;
 mod status;
 pub mod units;

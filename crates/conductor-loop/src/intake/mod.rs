@@ -15,6 +15,7 @@ use conductor_core::intent::{Policy, Refusal};
 use conductor_core::name::{Names, TakenName};
 use conductor_core::record::Claim;
 use conductor_core::scheduler::{Fingerprint, Sighting};
+use conductor_core::shortage::Shortage;
 use conductor_core::{Code, Digest, Seq};
 use conductor_os::dir::{Dir, Lister, Meta};
 use conductor_os::watch::Watch;
@@ -25,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use still_open::StillOpen;
-use take::{Lack, Next};
+use take::Next;
 
 /// The limits on a file, and the time to wait for its writer. May change while running.
 #[derive(Debug, Clone, Copy)]
@@ -176,7 +177,8 @@ pub struct Intake {
     no_room: bool,
     /// When the first of them is tried again for which the system had no descriptor.
     not_before: Option<Duration>,
-    lack: Option<Lack>,
+    /// What keeps taken files from being looked at.
+    shortage: Shortage<Duration>,
     still_open: StillOpen,
     replaced: Vec<String>,
     too_many_told: bool,
@@ -203,7 +205,7 @@ impl Intake {
             queue: VecDeque::new(),
             no_room: false,
             not_before: None,
-            lack: None,
+            shortage: Shortage::default(),
             still_open: StillOpen::default(),
             replaced: Vec::new(),
             too_many_told: false,

@@ -8,6 +8,7 @@ use crate::handoff::TakenFiles;
 use conductor_core::Code;
 use conductor_core::name::{TakenName, escaped};
 use conductor_core::scheduler::Fingerprint;
+use conductor_core::shortage::Phase;
 use conductor_os::dir::{Kind, Meta};
 use conductor_os::{monotonic, wall_ns};
 use std::ffi::OsStr;
@@ -19,8 +20,6 @@ use std::time::Duration;
 const FILES: usize = 16;
 /// The pause after the system had no descriptor or memory for looking at a file.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
-/// How long it may have none before that is told: what the runs use by fits and starts is free again long before.
-const LACK_TOLD: Duration = Duration::from_secs(5);
 /// Sequence numbers tried for one file when taken/ already has a file of that number.
 const NUMBERS_TRIED: u32 = 1_024;
 
@@ -29,13 +28,6 @@ const NUMBERS_TRIED: u32 = 1_024;
 pub(super) enum Next {
     Take { name: Box<[u8]>, expect: Option<Fingerprint> },
     Look(TakenName),
-}
-
-/// The system has no descriptor or memory for looking at a taken file.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Lack {
-    since: Duration,
-    told: bool,
 }
 
 /// Whether there was room for a file.
@@ -206,14 +198,14 @@ impl Intake {
 
     fn looked(&mut self, taken: &TakenName, since: Duration, looked: look::Looked) -> Room {
         let seq = taken.seq;
-        match &looked {
-            look::Looked::NoRoom => return Room::None,
-            look::Looked::NotNow(error) => return self.lacks(error),
-            _ if self.lack.take().is_some_and(|lack| lack.told) => self.reports.push(Report::FilesGoOn),
-            _ => {}
-        }
         match looked {
-            look::Looked::NoRoom | look::Looked::NotNow(_) => {}
+            look::Looked::NoRoom => return Room::None,
+            look::Looked::NotNow(error) => {
+                if self.shortage.met(monotonic()) == Phase::Lasts {
+                    self.reports.push(Report::FilesWait(error.to_string()));
+                }
+                return Room::NotNow;
+            }
             look::Looked::Held(meta) => {
                 if !self.settings.book.is_waiting(seq) {
                     let name = taken.raw.clone();
@@ -233,15 +225,9 @@ impl Intake {
                 self.reports.push(Report::Vanished { seq, name });
             }
         }
-        Room::Enough
-    }
-
-    fn lacks(&mut self, error: &io::Error) -> Room {
-        let now = monotonic();
-        let lack = self.lack.get_or_insert(Lack { since: now, told: false });
-        if now.saturating_sub(lack.since) >= LACK_TOLD && !std::mem::replace(&mut lack.told, true) {
-            self.reports.push(Report::FilesWait(error.to_string()));
+        if self.shortage.end() {
+            self.reports.push(Report::FilesGoOn);
         }
-        Room::NotNow
+        Room::Enough
     }
 }

@@ -9,25 +9,16 @@ use crate::store::{Content, Kept, Settled, StoreError, Work};
 use conductor_core::attestation::Attested;
 use conductor_core::name::TakenName;
 use conductor_core::record::Outcome;
+use conductor_core::shortage::Phase;
 use conductor_core::{Code, Seq};
 use conductor_os::is_passing;
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often an outcome takes another name, because another process keeps taking the chosen one, before it is postponed.
 const NAMES_AT_ONCE: usize = 100;
 /// The pause before a file is tried again for which the system had no descriptor or memory.
 const PASSING_RETRY: Duration = Duration::from_millis(50);
-/// How long a file cannot be made, for another reason than space, until the daemon is not ready for it: what the workers use
-/// by fits and starts is free again long before.
-const FILING_PATIENCE: Duration = Duration::from_secs(5);
-
-/// A file that cannot be made for another reason than space, which will pass.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Hindrance {
-    since: Instant,
-    told: bool,
-}
 
 impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     /// Chooses the names of archived files, the moment from which an outcome ages, and the key that signs its status, before
@@ -98,7 +89,9 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         match self.publish_somewhere(filing) {
             Ok(()) => {
                 self.published.push(seq);
-                self.end_hindrance();
+                if self.shortage.end() {
+                    (self.report)(vec![Ack::FilingWaits(false)]);
+                }
             }
             Err(PublishError::Status { what, source }) => {
                 let again = if self.late.add(seq, (self.clock)()) {
@@ -119,13 +112,13 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
                 return Ok(false);
             }
             Err(PublishError::Occupied) => {
-                self.note_hindrance(seq, "archiving: other processes keep taking the free names");
+                self.note_shortage(seq, "archiving: other processes keep taking the free names");
                 self.retry_at = Some((self.clock)() + SPACE_RETRY);
                 return Ok(false);
             }
             // The workers use descriptors and memory by fits and starts: what they leave is enough for one file at a time.
             Err(PublishError::Io { what, source }) if is_passing(&source) => {
-                self.note_hindrance(seq, &format!("{what}: {source}"));
+                self.note_shortage(seq, &format!("{what}: {source}"));
                 self.retry_at = Some((self.clock)() + PASSING_RETRY);
                 return Ok(false);
             }
@@ -136,23 +129,16 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     }
 
     /// Notes that a file cannot be made now. What lasts makes the daemon not ready.
-    fn note_hindrance(&mut self, seq: Seq, why: &str) {
-        let now = (self.clock)();
-        let Some(hindrance) = &mut self.hindrance else {
-            self.hindrance = Some(Hindrance { since: now, told: false });
-            return tracing::warn!(seq = seq.get(), "{why}; tried again until it succeeds");
-        };
-        if !hindrance.told && now.saturating_duration_since(hindrance.since) >= FILING_PATIENCE {
-            hindrance.told = true;
-            let code = Code::StoreFailed.id();
-            tracing::error!(seq = seq.get(), code, "{why}; nothing is taken or started until it succeeds");
-            (self.report)(vec![Ack::FilingWaits(true)]);
-        }
-    }
-
-    fn end_hindrance(&mut self) {
-        if self.hindrance.take().is_some_and(|hindrance| hindrance.told) {
-            (self.report)(vec![Ack::FilingWaits(false)]);
+    fn note_shortage(&mut self, seq: Seq, why: &str) {
+        let seq = seq.get();
+        match self.shortage.met((self.clock)()) {
+            Phase::Begun => tracing::warn!(seq, "{why}; tried again until it succeeds"),
+            Phase::Lasts => {
+                let code = Code::StoreFailed.id();
+                tracing::error!(seq, code, "{why}; nothing is taken or started until it succeeds");
+                (self.report)(vec![Ack::FilingWaits(true)]);
+            }
+            Phase::Known => {}
         }
     }
 

@@ -28,10 +28,10 @@ use audit::{Auditing, Refusals};
 use conductor_core::attestation::Attest;
 use conductor_core::name::TakenName;
 use conductor_core::record::{Clearance, LastSuccess};
+use conductor_core::shortage::Shortage;
 use conductor_core::{Code, Seq};
 use conductor_os::outlet::Outlet;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use filing::Hindrance;
 use gathered::Gathered;
 use jiff::SignedDuration;
 use late_statuses::Late;
@@ -184,7 +184,7 @@ struct WriterLoop<R> {
     /// The time of their next try.
     retry_at: Option<Instant>,
     /// What keeps the next of them from being made, other than space.
-    hindrance: Option<Hindrance>,
+    shortage: Shortage<Instant>,
     /// Statuses that could not be written.
     late: Late,
     /// Whether the recreation of the drafts directory has been reported.
@@ -232,7 +232,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             again: VecDeque::new(),
             unpublished: Vec::new(),
             retry_at: None,
-            hindrance: None,
+            shortage: Shortage::default(),
             late: Late::default(),
             drafts_told: false,
             sweep: None,
