@@ -1,6 +1,7 @@
 //! The search around a package for files that mention its object: which entries count, and how far the search goes. A
 //! directory and a commit are searched by the same rules.
 
+use crate::PorchError;
 use crate::files::{
     Content, DEPTH_MAX, Files, KRMIGNORE, KUSTOMIZATIONS, PACKAGE_BYTES_MAX, SURVEY_MAX, base_name,
     decides_files, holds_objects, is_called_like_ours, is_hidden, join, makes_objects, parent, resolve,
@@ -273,20 +274,26 @@ impl<'s> Searching<'s> {
     }
 
     /// A symbolic link, which is not followed. It is no doubt if it certainly leads to no object, or to one that is met
-    /// where it is.
+    /// where it is. What cannot be told of it only for the moment is an error.
     pub(crate) fn link(
         &mut self,
         below: &str,
         path: String,
         target: Option<&str>,
-        sort: impl FnOnce(&str) -> Sort,
-    ) {
+        sort: impl FnOnce(&str) -> Result<Sort, PorchError>,
+    ) -> Result<(), PorchError> {
         let leads = target
             .filter(|target| !target.starts_with('/'))
             .and_then(|target| resolve(&join(self.dir, below), target));
-        if !leads.is_some_and(|leads| self.is_harmless(base_name(&path), &leads, sort(&leads))) {
+        let harmless = match leads.map(|leads| (sort(&leads), leads)) {
+            Some((Err(error), _)) if error.is_passing() => return Err(error),
+            Some((sort, leads)) => self.is_harmless(base_name(&path), &leads, sort.unwrap_or(Sort::Other)),
+            None => false,
+        };
+        if !harmless {
             self.skip(path, "is a symbolic link");
         }
+        Ok(())
     }
 
     /// Whether a link of this name may lead to this place, from the root.

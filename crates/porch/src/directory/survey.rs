@@ -90,14 +90,8 @@ impl Holder<'_> {
                     None | Some(Err(Errno::NOENT | Errno::INVAL)) => return Ok(()),
                     Some(target) => target.map_err(|errno| at(errno, self))?,
                 };
-                let mut failed = None;
-                searching.link(&self.below, path, target.to_str().ok(), |leads| {
-                    self.tree.sort_of(leads).unwrap_or_else(|error| {
-                        failed = Some(error);
-                        Sort::Other
-                    })
-                });
-                return failed.filter(PorchError::is_exhausted).map_or(Ok(()), Err);
+                let tree = self.tree;
+                searching.link(&self.below, path, target.to_str().ok(), |leads| tree.sort_of(leads))?;
             }
             FileType::RegularFile if searching.reads(name) => self.take(searching, name, path)?,
             _ => {}

@@ -60,8 +60,12 @@ impl Target<'_> {
         }
         let journal = &*journal;
         let branch = journal.branch.as_str();
-        if let Some((tree, what)) = trees.iter().find_map(|tree| Some((tree, tree.under_way(branch)?))) {
-            let reason = format!("{what} of {branch} is under way in {}", tree.path.display());
+        for tree in &trees {
+            let reason = match tree.under_way(branch) {
+                Ok(None) => continue,
+                Ok(Some(what)) => format!("{what} of {branch} is under way in {}", tree.path.display()),
+                Err(error) => return nothing_done(error),
+            };
             return nothing_done(self.git.failed(&["update-ref"], reason, Outlook::Passing));
         }
         let step = Step { from: journal.from.as_deref(), to: &journal.to, branch, here: &here, paths: known };

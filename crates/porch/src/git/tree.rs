@@ -169,14 +169,8 @@ impl<'g> CommitTree<'g> {
                 Found::Object(Object { bytes, .. }) => String::from_utf8(bytes).ok(),
                 _ => None,
             };
-            let mut failed = None;
-            searching.link(below, path, target.as_deref(), |leads| {
-                self.sort_of(&join(self.directory, leads)).unwrap_or_else(|error| {
-                    failed = Some(error);
-                    Sort::Other
-                })
-            });
-            return failed.filter(PorchError::is_passing).map_or(Ok(()), Err);
+            let sort = |leads: &str| self.sort_of(&join(self.directory, leads));
+            searching.link(below, path, target.as_deref(), sort)?;
         } else if entry.is_submodule() {
             searching.submodule(path);
         } else if entry.is_file() && searching.reads(&name) {

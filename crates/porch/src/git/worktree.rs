@@ -73,7 +73,13 @@ pub(super) fn sketched(git: &Git<'_>, common: &Path) -> Result<Option<Vec<WorkTr
         WorkTree { path: path.to_owned(), git_dir: git_dir.to_owned(), branch, head: None }
     };
     let mut found = vec![at(main, common)];
-    for entry in fs::read_dir(common.join("worktrees")).into_iter().flatten().flatten() {
+    let listed = fs::read_dir(common.join("worktrees")).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let linked = match listed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(_) => return Ok(None),
+        Ok(linked) => linked,
+    };
+    for entry in linked {
         // Absolute, or from here on.
         let told = fs::read_to_string(entry.path().join("gitdir")).unwrap_or_default();
         let path = entry.path().join(told.trim_end()).parent().map(ToOwned::to_owned);
@@ -95,22 +101,45 @@ fn linked_directory(path: &Path) -> Option<PathBuf> {
 }
 
 impl WorkTree {
-    /// The unfinished operation there, if it involves the branch.
-    pub(super) fn under_way(&self, branch: &str) -> Option<&'static str> {
-        let rebased = ["rebase-merge/head-name", "rebase-apply/head-name"].iter().any(|name| {
-            fs::read_to_string(self.git_dir.join(name)).is_ok_and(|head| head.trim_end() == branch)
-        });
+    /// The unfinished operation there, if it involves the branch. An error: what git keeps of it is there and cannot be read.
+    pub(super) fn under_way(&self, branch: &str) -> Result<Option<&'static str>, PorchError> {
+        for name in ["rebase-merge/head-name", "rebase-apply/head-name"] {
+            if self.kept(name)?.trim_end() == branch {
+                return Ok(Some("a rebase"));
+            }
+        }
         // `rebase --update-refs` writes three lines for each other branch that it takes along.
-        let along = fs::read_to_string(self.git_dir.join("rebase-merge/update-refs")).unwrap_or_default();
-        if rebased || along.lines().step_by(3).any(|name| name == branch) {
-            return Some("a rebase");
+        if self.kept("rebase-merge/update-refs")?.lines().step_by(3).any(|name| name == branch) {
+            return Ok(Some("a rebase"));
         }
-        let here = self.branch.as_deref() == Some(branch);
+        if self.branch.as_deref() != Some(branch) {
+            return Ok(None);
+        }
         // `git am` stays on the branch. Its `--abort` takes nothing back once the branch has moved.
-        if here && self.git_dir.join("rebase-apply/applying").exists() {
-            return Some("`git am`");
+        if self.has("rebase-apply/applying")? {
+            return Ok(Some("`git am`"));
         }
-        (here && UNDER_WAY.iter().any(|name| self.git_dir.join(name).exists())).then_some("a merge")
+        for name in UNDER_WAY {
+            if self.has(name)? {
+                return Ok(Some("a merge"));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A file of its Git directory; empty if there is none.
+    fn kept(&self, name: &str) -> Result<String, PorchError> {
+        let path = self.git_dir.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            Err(error) => Err(PorchError::io(path, error)),
+        }
+    }
+
+    fn has(&self, name: &str) -> Result<bool, PorchError> {
+        let path = self.git_dir.join(name);
+        path.try_exists().map_err(|error| PorchError::io(path, error))
     }
 
     pub(super) fn index(&self) -> PathBuf {

@@ -79,10 +79,19 @@ fn a_commit_that_finds_no_descriptor_is_tried_again() {
     if crate::git::committed().is_none() {
         return;
     }
+    let prepare = || crate::git::committed_beside_out().unwrap();
+    lacking_everywhere(prepare, &["--git", "remote.git"], 3);
+}
+
+#[test]
+fn a_rebase_that_cannot_be_seen_for_want_of_a_descriptor_is_not_taken_for_none() {
+    if crate::git::committed().is_none() {
+        return;
+    }
     let prepare = || {
-        let shop = crate::git::committed().unwrap();
-        shop.put("out/.keep", "");
+        let shop = crate::git::committed_beside_out().unwrap();
+        shop.put("repo/.git/rebase-merge/head-name", "refs/heads/main\n");
         shop
     };
-    lacking_everywhere(prepare, &["--git", "remote.git"], 3);
+    lacking_everywhere(prepare, &["--git", "repo"], 2);
 }

@@ -23,6 +23,13 @@ pub(crate) fn committed() -> Option<Shop> {
     Some(shop)
 }
 
+/// The same, with an output directory beside it that has no package.
+pub(crate) fn committed_beside_out() -> Option<Shop> {
+    let shop = committed()?;
+    shop.put("out/.keep", "");
+    Some(shop)
+}
+
 pub(crate) fn try_git(shop: &Shop, dir: &str, words: &[&str]) -> Output {
     let mut command = Command::new("git");
     command.args(["-c", "user.name=Test", "-c", "user.email=test@localhost"]).args(words);

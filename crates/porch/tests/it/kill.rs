@@ -73,11 +73,7 @@ fn a_branch_is_where_it_was_or_where_it_was_to_go() {
     if crate::git::committed().is_none() {
         return;
     }
-    let prepare = || {
-        let shop = crate::git::committed().unwrap();
-        shop.put("out/.keep", "");
-        shop
-    };
+    let prepare = || crate::git::committed_beside_out().unwrap();
     let look = |shop: &Shop| {
         let content = crate::git::git(shop, "remote.git", &["ls-tree", "-r", "main"]);
         Files::from([("main".to_owned(), (0, content.into_bytes()))])
