@@ -221,7 +221,7 @@ impl<'w, 't> View<'w, 't> {
 
     /// A `replicas` entry for an object that is brought in from an unreadable place.
     fn loose(&self) -> Result<Option<Found>, PorchError> {
-        if self.built.unknown.is_none() || self.wanted.kinds.only.is_some_and(|only| only != "Deployment") {
+        if self.built.absent.is_empty() || self.wanted.kinds.only.is_some_and(|only| only != "Deployment") {
             return Ok(None);
         }
         let mut named = self.built.loose.iter().filter(|(name, _)| name == self.wanted.name);

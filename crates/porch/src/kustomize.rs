@@ -36,9 +36,8 @@ pub(crate) struct Built {
     pub objects: Vec<Rendered>,
     /// Files named as resources, patches or otherwise: none of them is an object by itself.
     pub named: BTreeSet<String>,
-    /// The first reference to an unreadable place: file, line and reference.
-    pub unknown: Option<String>,
-    /// All such references: the kustomization, and the text for a message.
+    /// The references to places that are not here or cannot be read: the kustomization, and the file, line and reference for a
+    /// message.
     pub absent: Vec<(String, String)>,
     /// `replicas` entries without an object here: the name, and the place of the number.
     pub loose: Vec<(String, Place)>,
@@ -210,7 +209,6 @@ impl<'b> Builder<'b> {
     fn not_here(&mut self, file: &str, line: usize, what: &str) -> Result<(), PorchError> {
         let text = format!("{}:{line} ({what})", self.world.name(file));
         self.spend(file, REFERENCE + file.len() + text.len())?;
-        self.built.unknown.get_or_insert_with(|| text.clone());
         self.built.absent.push((file.to_owned(), text));
         Ok(())
     }

@@ -75,7 +75,7 @@ impl View<'_, '_> {
 
     /// The external base of the package.
     pub(crate) fn elsewhere(&self) -> Option<String> {
-        let reference = self.built.unknown.as_ref()?;
+        let (_, reference) = self.built.absent.first()?;
         Some(format!(
             "it builds on {reference}, which is not here: add `replicas: [{{name: {}, count: N}}]` to its kustomization",
             self.wanted.name

@@ -180,8 +180,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Stream, YamlError> {
     }
 }
 
-/// Whether a parser of Kubernetes' tools (go-yaml) takes the character; where it sees a line's end and others do not, it does
-/// not count as taken.
+/// Whether go-yaml, by which Kubernetes' tools read, takes the character. NEXT LINE (U+0085) it takes for the end of a line and
+/// this parser does not, so it counts as not taken.
 fn is_taken(character: char) -> bool {
     !matches!(character, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\x7f'..='\u{9f}' | '\u{fffe}' | '\u{ffff}')
 }
@@ -195,10 +195,9 @@ fn check_taken(text: &str) -> Result<(), YamlError> {
     {
         return Err(YamlError::Character { line: line_at(at), character: character.into() });
     }
-    let is_comment = |line: &&str| line.trim_start().is_empty() || line.trim_start().starts_with('#');
-    let before = text.lines().take_while(is_comment).count();
-    match text.lines().nth(before) {
-        Some(line) if line.starts_with('%') => Err(YamlError::Directive { line: before + 1 }),
+    let is_comment = |line: &str| line.trim_start().is_empty() || line.trim_start().starts_with('#');
+    match text.lines().enumerate().find(|(_, line)| !is_comment(line)) {
+        Some((before, line)) if line.starts_with('%') => Err(YamlError::Directive { line: before + 1 }),
         _ => Ok(()),
     }
 }
