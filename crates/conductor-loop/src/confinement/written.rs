@@ -28,7 +28,12 @@ fn places(config: &Config) -> Result<Vec<PathBuf>, String> {
     let own = [Some(fixed.handoff.as_path()), Some(&fixed.out), fixed.state_dir.as_deref(), backups];
     let mut places: Vec<PathBuf> = own.into_iter().flatten().map(around).collect::<Result<_, _>>()?;
     // One right below / that is replaced later is closed to porch; the daemon misses nothing.
-    places.extend(fixed.porch_write.iter().filter_map(|path| around(path).ok().or_else(|| real(path))));
+    for path in &fixed.porch_write {
+        places.extend(match around(path) {
+            Ok(place) => Some(place),
+            Err(_) => real(path)?,
+        });
+    }
     places.extend(DEVICES.iter().map(PathBuf::from));
     // The groups of runs are made and removed below the daemon's own.
     places.extend(cgroup::get().and_then(Result::ok).map(|groups| groups.path().to_owned()));
@@ -40,7 +45,7 @@ fn places(config: &Config) -> Result<Vec<PathBuf>, String> {
 /// stands for itself, which no rename can replace.
 fn around(path: &Path) -> Result<PathBuf, String> {
     let cannot = |why: &str| format!("{}: {why}", path.display());
-    let real = real(path).ok_or_else(|| cannot("it is not known where it leads"))?;
+    let real = real(path)?.ok_or_else(|| cannot("it is not known where it leads"))?;
     let above = real.ancestors().skip(1).find(|above| above.exists()).unwrap_or(Path::new("/"));
     if above != Path::new("/") {
         return Ok(above.to_owned());
@@ -49,9 +54,12 @@ fn around(path: &Path) -> Result<PathBuf, String> {
     if is_mount_point(&real) { Ok(real) } else { Err(cannot(reason)) }
 }
 
-/// The path without symbolic links, as far as it exists.
-fn real(path: &Path) -> Option<PathBuf> {
-    super::policy::real(&std::path::absolute(path).ok()?).ok()?
+/// The path without symbolic links, as far as it exists. An error: for want of memory it is not known.
+fn real(path: &Path) -> Result<Option<PathBuf>, String> {
+    let absolute = std::path::absolute(path);
+    absolute
+        .and_then(|path| super::policy::real(&path))
+        .map_err(|error| format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]
