@@ -33,8 +33,12 @@ fn limit_descriptors(pid: u32, limit: &str) {
     assert!(prlimit.status().unwrap().success());
 }
 
-/// Starts a daemon whose porch then ends while no file of its intent can be made.
-fn without_descriptors(env: &TestEnv, flags: &[&str]) -> Running {
+/// Starts a daemon whose porch then ends while no file of its intent can be made; `None` without a program that limits it.
+fn without_descriptors(env: &TestEnv, flags: &[&str]) -> Option<Running> {
+    if !has("prlimit") {
+        eprintln!("NOT TESTED: a limit on descriptors is set by prlimit");
+        return None;
+    }
     env.script("*: wait=go");
     env.drop_file("intent-a.json", flat("a", 3));
     let daemon = env.start(flags);
@@ -42,7 +46,7 @@ fn without_descriptors(env: &TestEnv, flags: &[&str]) -> Running {
     limit_descriptors(daemon.pid(), "3");
     env.release("go");
     daemon.wait_log("tried again until it succeeds");
-    daemon
+    Some(daemon)
 }
 
 fn is_done_by_the_next_start(env: &TestEnv) {
@@ -55,22 +59,17 @@ fn is_done_by_the_next_start(env: &TestEnv) {
 
 #[test]
 fn a_stop_does_not_wait_for_files_that_cannot_be_made() {
-    if !has("prlimit") {
-        return eprintln!("NOT TESTED: a limit on descriptors is set by prlimit");
-    }
     let env = env();
-    let daemon = without_descriptors(&env, &["-grace-period", "1s"]);
+    let Some(daemon) = without_descriptors(&env, &["-grace-period", "1s"]) else { return };
     daemon.stop().expect(0);
     is_done_by_the_next_start(&env);
 }
 
 #[test]
 fn a_run_with_an_end_ends_where_files_cannot_be_made() {
-    if !has("prlimit") {
-        return eprintln!("NOT TESTED: a limit on descriptors is set by prlimit");
-    }
     let env = env();
-    let finished = without_descriptors(&env, &["-once"]).wait().expect(1);
+    let Some(daemon) = without_descriptors(&env, &["-once"]) else { return };
+    let finished = daemon.wait().expect(1);
     let said = "E406 1 intent waits: filing-waits; it is kept, and the next start goes on\n  hint: Raise the service's limits";
     assert!(finished.stderr.contains(said), "{}", finished.stderr);
     is_done_by_the_next_start(&env);
@@ -78,11 +77,8 @@ fn a_run_with_an_end_ends_where_files_cannot_be_made() {
 
 #[test]
 fn while_files_cannot_be_made_nothing_is_taken_and_it_says_so() {
-    if !has("prlimit") {
-        return eprintln!("NOT TESTED: a limit on descriptors is set by prlimit");
-    }
     let env = env();
-    let daemon = without_descriptors(&env, &[]);
+    let Some(daemon) = without_descriptors(&env, &[]) else { return };
     daemon.wait_log("nothing is taken or started until it succeeds");
     env.drop_file("intent-b.json", flat("b", 3));
     limit_descriptors(daemon.pid(), "1024");
