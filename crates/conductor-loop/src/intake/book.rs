@@ -219,5 +219,26 @@ mod tests {
         }
         assert_eq!(book.leave(b"x", (1, 1, 1), 5, LEFT), News::TooMany);
         assert_eq!(book.left_count(), LEFT_MAX);
+        assert!(book.all_left().is_sorted_by(|(one, _), (other, _)| one < other), "by name");
+    }
+
+    #[test]
+    fn an_ignored_name_is_told_once_while_it_lies_there_and_only_so_many_are() {
+        let book = Book::default();
+        for number in 0..IGNORED_MAX {
+            let name = format!("{number:02}.yaml");
+            assert_eq!(
+                [1, 2].map(|mtime_ns| book.ignore(name.as_bytes(), mtime_ns)),
+                [true, false],
+                "{name}"
+            );
+        }
+        assert!(!book.ignore(b"one more", 1));
+        assert!(!book.ignore(b"00.yaml", 3), "it is known");
+        book.begin_listing();
+        assert!(!book.ignore(b"00.yaml", 3));
+        book.end_listing();
+        assert_eq!(book.all_ignored(), [(Box::from(b"00.yaml".as_slice()), 3)], "the others are gone");
+        assert!(book.ignore(b"one more", 1));
     }
 }

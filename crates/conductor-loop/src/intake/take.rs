@@ -21,7 +21,7 @@ const FILES: usize = 16;
 /// The pause after the system had no descriptor or memory for looking at a file.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 /// Sequence numbers tried for one file when taken/ already has a file of that number.
-const NUMBERS_TRIED: u32 = 1_024;
+pub(super) const NUMBERS_TRIED: u32 = 1_024;
 
 /// The next read, in the order of requests, as memory has room for its bytes.
 #[derive(Debug)]
