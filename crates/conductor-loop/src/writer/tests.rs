@@ -481,6 +481,21 @@ fn what_an_earlier_daemon_decided_is_published_before_anything_newer() {
 }
 
 #[test]
+fn what_is_published_again_waits_too_after_space_was_lacking() {
+    let mut office = office();
+    let outcome =
+        Outcome { sha256: Some(conductor_crypto::sha256(b"ours")), ..outcome(Seq(1), "intent-a.json") };
+    let decided = vec![Decided { outcome: &outcome, report: None, kept: Kept::Bytes(b"ours") }];
+    office.writer_loop.store.commit(&Work { decided, ..Work::default() }).unwrap();
+    office.writer_loop.retry_at = Some(Instant::now() + HOUR);
+    let again = vec![Again { seq: Seq(1), taken: None }];
+    let (goes_on, said) = office.turn(vec![Command::Republish(again)]);
+    assert!(goes_on && said.is_empty(), "{said:?}");
+    office.writer_loop.retry_at = long_ago();
+    assert_eq!(office.turn(Vec::new()).1, ["republished 1 processed/intent-a.json"]);
+}
+
+#[test]
 fn a_writer_that_is_dropped_has_ended_and_released_the_store() {
     let Office { writer_loop, temp: _temp, .. } = office();
     let WriterLoop { places, store, head, .. } = writer_loop;

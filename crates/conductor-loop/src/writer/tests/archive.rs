@@ -199,6 +199,15 @@ fn a_name_is_chosen_that_nobody_has() {
 }
 
 #[test]
+fn a_batch_records_no_name_twice() {
+    let mut office = office();
+    let mut batch = [1, 2, 3].map(|seq| publication(Seq(seq), bytes("{}")));
+    assert!(office.writer_loop.prepare(&mut batch).is_ok());
+    let names = batch.map(|publication| publication.outcome.archived_as);
+    assert_eq!(names, ["processed/intent-a.json", "processed/intent-a.2.json", "processed/intent-a.3.json"]);
+}
+
+#[test]
 fn a_stranger_in_the_way_costs_another_name_and_is_never_overwritten() {
     let mut office = office();
     office.write("processed/intent-a.json", "a stranger's");
