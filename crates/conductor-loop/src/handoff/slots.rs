@@ -314,8 +314,40 @@ mod tests {
             slots.open(slot).unwrap().create("intent-a.json", 0o400, b"x").unwrap();
             assert!(staging.join(format!("{slot}/intent-a.json")).is_file());
         }
+        let broken = Slots::broken(&Dir::open(&staging).unwrap()).unwrap();
+        assert!(broken.is_empty(), "what can be removed is not set aside: {broken:?}");
         assert!(slots.clear().unwrap().is_empty());
         assert!(!staging.join("0/intent-a.json").exists());
+    }
+
+    #[test]
+    fn an_empty_slot_stays_and_what_is_no_slot_goes() {
+        let temp = tempfile::tempdir().unwrap();
+        let (slots, staging) = (slots(temp.path()), temp.path().join(NAME));
+        for name in ["0", "0.1", "broken.0"] {
+            std::fs::create_dir_all(staging.join(name).join("of a run")).unwrap();
+        }
+        assert!(slots.clear().unwrap().is_empty());
+        let names = slots.staging().names().unwrap();
+        assert_eq!(names, [Box::from(b"0".as_slice())]);
+        assert!(!staging.join("0/of a run").exists());
+    }
+
+    #[test]
+    fn a_slot_is_emptied_before_its_next_use_only_after_a_run_whose_copy_was_lost() {
+        let temp = tempfile::tempdir().unwrap();
+        let (slots, staging) = (slots(temp.path()), temp.path().join(NAME));
+        let (slot, left) = (Slot(0), staging.join("0/left"));
+        slots.open(slot).unwrap().create("left", 0o400, b"x").unwrap();
+        slots.open(slot).unwrap();
+        assert!(left.exists(), "a copy that is written already is not written again");
+        let elsewhere = Dir::open(temp.path()).unwrap();
+        slots.move_out(slot, "intent-a.json", &elsewhere, "intent-a.json").unwrap_err();
+        slots.open(slot).unwrap();
+        assert!(!left.exists());
+        slots.open(slot).unwrap().create("left", 0o400, b"x").unwrap();
+        slots.open(slot).unwrap();
+        assert!(left.exists(), "it was emptied once");
     }
 
     #[test]
