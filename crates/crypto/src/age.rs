@@ -4,6 +4,7 @@
 
 use crate::bech32;
 use crate::random::random_bytes;
+use crate::secret::random_secret;
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::agreement::{PrivateKey, UnparsedPublicKey, X25519, agree};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
@@ -139,7 +140,7 @@ fn bad(what: &'static str) -> io::Error {
 fn header(recipients: &[Recipient], file_key: &FileKey) -> Option<String> {
     let mut text = format!("{VERSION}\n");
     for Recipient(recipient) in recipients {
-        let mine = PrivateKey::generate(&X25519).ok()?;
+        let mine = PrivateKey::from_private_key(&X25519, random_secret()?.as_ref()).ok()?;
         let share = public(&mine)?;
         let wrap = wrapping(&mine, recipient, &share, recipient)?;
         let mut body = file_key.to_vec();

@@ -2,6 +2,7 @@
 //! a cryptographic library, so that another one can take its place here.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod age;
 mod bech32;

@@ -1,18 +1,32 @@
-//! The system's randomness.
+//! The system's randomness: the kernel's generator, asked directly. The one of the crypto library collects timing noise of its own
+//! before its first number, which takes some 40 ms of CPU in each process.
+
+use rustix::io::Errno;
+use rustix::rand::{GetRandomFlags, getrandom};
 
 /// A random fraction in 0..1, to spread retries. 0.5 when the system has no randomness.
 pub fn random_fraction() -> f64 {
-    let mut bytes = [0; 4];
-    match aws_lc_rs::rand::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0),
-        Err(_) => 0.5,
-    }
+    random_bytes().map_or(0.5, |bytes| f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0))
 }
 
 /// Random bytes that nobody can guess; `None` when the system has no randomness.
 pub fn random_bytes<const N: usize>() -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).ok().map(|()| bytes)
+    fill(&mut bytes)?;
+    Some(bytes)
+}
+
+/// Fills all of it with random bytes that nobody can guess, once the kernel has collected enough to make them; `None` when
+/// the system has none.
+pub(crate) fn fill(mut bytes: &mut [u8]) -> Option<()> {
+    while !bytes.is_empty() {
+        match getrandom(&mut *bytes, GetRandomFlags::empty()) {
+            Ok(filled) => bytes = bytes.get_mut(filled..)?,
+            Err(Errno::INTR) => {}
+            Err(_) => return None,
+        }
+    }
+    Some(())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! value, derived from half of a random nonce of 192 bits. A random nonce of that size never repeats in practice, so a key
 //! needs no counter of what it has sealed.
 
+use crate::random::fill;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::cmac;
 use conductor_core::digest::hex;
@@ -42,7 +43,7 @@ impl SealKey {
     /// The value encrypted, and bound to `context`.
     pub fn seal(&self, context: &[u8], value: &[u8]) -> Result<Vec<u8>, NotSealed> {
         let mut nonce = [0; XNONCE];
-        aws_lc_rs::rand::fill(&mut nonce).map_err(|_| NotSealed)?;
+        fill(&mut nonce).ok_or(NotSealed)?;
         self.seal_with(nonce, context, value).ok_or(NotSealed)
     }
 

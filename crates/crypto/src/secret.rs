@@ -1,12 +1,13 @@
 //! Secrets: made and compared.
 
 use crate::hash::sha256;
+use crate::random::fill;
 use zeroize::Zeroizing;
 
 /// 32 secret bytes from the system's randomness, wiped when they are dropped; `None` if the system has none.
 pub fn random_secret() -> Option<Zeroizing<[u8; 32]>> {
     let mut bytes = Zeroizing::new([0; 32]);
-    aws_lc_rs::rand::fill(bytes.as_mut()).ok()?;
+    fill(bytes.as_mut())?;
     Some(bytes)
 }
 
