@@ -36,6 +36,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
+/// Waits for nobody, whatever it turns out to be.
+const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+/// No link on the way is followed, and nothing above the root is reached.
+const BELOW: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 
 /// A directory that contains packages.
 #[derive(Debug)]
@@ -69,8 +74,7 @@ impl Directory {
     /// A directory below the root; `None` if it does not exist.
     fn enter(&self, path: &str) -> Result<Option<OwnedFd>, PorchError> {
         let steps = if path.is_empty() { "." } else { path };
-        let guard = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        let entered = match openat2(&self.root, steps, DIRECTORY, Mode::empty(), guard) {
+        let entered = match openat2(&self.root, steps, DIRECTORY, Mode::empty(), BELOW) {
             // Old kernels and some sandboxes lack the call.
             Err(Errno::NOSYS | Errno::PERM) => steps_below(&self.root, path),
             entered => entered,
@@ -96,13 +100,20 @@ impl Tree for Directory {
     }
 
     fn file(&self, path: &str) -> Result<Option<Content>, PorchError> {
-        let Some(holder) = self.enter(parent(path))? else { return Ok(None) };
+        let found = match openat2(&self.root, path, FILE, Mode::empty(), BELOW) {
+            Ok(file) => regular_file(&file, BYTES_MAX as u64),
+            Err(Errno::NOENT) => return Ok(None),
+            // What is in the way is found step by step; old kernels and some sandboxes lack the call.
+            Err(_) => {
+                let Some(holder) = self.enter(parent(path))? else { return Ok(None) };
+                read_file(&holder, base_name(path), BYTES_MAX as u64)
+            }
+        };
         let unfit = |reason: String| Err(PorchError::unfit(self.name(path), reason));
-        let found = read_file(&holder, base_name(path), BYTES_MAX as u64);
         match found.map_err(|error| (Errno::from_io_error(&error), error)) {
             Ok(Read::File(content, _)) => Ok(Some(content)),
             Ok(Read::TooLarge) => unfit(too_large()),
-            Ok(Read::Other) if is_directory(&holder, base_name(path)) => Ok(None),
+            Ok(Read::Other) if is_directory(&self.root, path) => Ok(None),
             Ok(Read::Other) | Err((Some(Errno::LOOP), _)) => unfit(NO_FILE.to_owned()),
             Err((Some(Errno::NOENT), _)) => Ok(None),
             Err((_, error)) => Err(PorchError::io(self.full(path), error)),
@@ -275,16 +286,19 @@ enum Read {
 
 /// Reads a regular file of at most `limit` bytes.
 fn read_file(dir: impl AsFd, name: &str, limit: u64) -> std::io::Result<Read> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = openat(dir, name, flags, Mode::empty())?;
-    let stat = fstat(&file)?;
+    regular_file(&openat(dir, name, FILE, Mode::empty())?, limit)
+}
+
+/// Reads what has been opened, if it is a regular file of at most `limit` bytes.
+fn regular_file(file: &OwnedFd, limit: u64) -> std::io::Result<Read> {
+    let stat = fstat(file)?;
     if !is_regular(&stat) {
         return Ok(Read::Other);
     }
     if u64::try_from(stat.st_size).unwrap_or(0) > limit {
         return Ok(Read::TooLarge);
     }
-    let bytes = read_open(&file, &stat, limit)?;
+    let bytes = read_open(file, &stat, limit)?;
     if bytes.len() as u64 > limit {
         return Ok(Read::TooLarge);
     }
