@@ -85,8 +85,17 @@ const EXHAUSTED: [&str; 4] = [
     "Too many open files",
     "Interrupted system call",
 ];
-/// What no other try changes, also where a remote may be away: a transport that is not allowed, or that git does not have.
-const LASTING: [&str; 2] = ["transport '", "Unable to find remote helper"];
+/// What no other try changes, also where a remote may be away: a transport that is not allowed, or that git does not have; a
+/// setting for pushes that the remote cannot follow, or that git does not know.
+const LASTING: [&str; 7] = [
+    "transport '",
+    "Unable to find remote helper",
+    "does not support push options",
+    "does not support --signed push",
+    "does not support --atomic push",
+    "Invalid value for 'push.",
+    "bad config",
+];
 const NO_SPACE: [&str; 4] =
     ["No space left on device", "Disk quota exceeded", "Out of diskspace", "File too large"];
 /// The signal that ends a git whose file grows over the limit of its user.

@@ -279,3 +279,15 @@ fn an_unknown_host_key_fails_at_once_on_a_terminal_too() {
     assert_eq!(pushed.line()["pushed_to"], "origin");
     assert_eq!(commits(&shop, "remote.git"), 2);
 }
+
+/// What git says of a remote that cannot follow a setting: no later try changes it.
+#[test]
+fn a_setting_for_pushes_that_the_remote_cannot_follow_is_not_tried_again() {
+    let Some(shop) = committed() else { return };
+    git(&shop, "repo", &["config", "push.pushOption", "ci.skip"]);
+    git(&shop, "remote.git", &["config", "receive.advertisePushOptions", "false"]);
+    let run = porch(&shop, 5, &PUSH).expect(74);
+    assert!(run.stderr.contains("does not support push options"), "{}", run.stderr);
+    git(&shop, "remote.git", &["config", "receive.advertisePushOptions", "true"]);
+    porch(&shop, 5, &PUSH).expect(0);
+}
