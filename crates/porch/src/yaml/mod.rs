@@ -186,12 +186,21 @@ fn is_taken(character: char) -> bool {
     !matches!(character, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\x7f'..='\u{9f}' | '\u{fffe}' | '\u{ffff}')
 }
 
+/// Whether a text is JSON, which kubectl reads as such: the texts in it may have any character but those below the blank.
+fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with('{')
+        && serde_json::Deserializer::from_str(text)
+            .into_iter::<serde::de::IgnoredAny>()
+            .all(|document| document.is_ok())
+}
+
 /// Checks what those parsers refuse before they look at the structure, and this one takes.
 fn check_taken(text: &str) -> Result<(), YamlError> {
     let line_at = |byte: usize| 1 + text.bytes().take(byte).filter(|byte| *byte == b'\n').count();
     // Most files have printable ASCII alone.
     if text.bytes().any(|byte| byte >= 0x7f || (byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')))
         && let Some((at, character)) = text.char_indices().find(|(_, character)| !is_taken(*character))
+        && !is_json(text)
     {
         return Err(YamlError::Character { line: line_at(at), character: character.into() });
     }
@@ -209,6 +218,7 @@ fn read(bytes: &[u8], text: &str, shift: usize, lines: Option<Vec<usize>>) -> Re
         places: Places::new(text, shift),
         lines,
         open: Vec::new(),
+        collections: HashSet::new(),
         nodes: 0,
         stream: Stream::default(),
     };
@@ -269,8 +279,19 @@ struct Reader<'s> {
     /// The line starts, if the parser's own count does not match the file.
     lines: Option<Vec<usize>>,
     open: Vec<Open>,
+    /// The anchors of mappings and lists.
+    collections: HashSet<usize>,
     nodes: usize,
     stream: Stream,
+}
+
+/// Whether a node is a mapping or a list, or an alias of one.
+fn is_collection(node: &Node, anchors: &HashSet<usize>) -> bool {
+    match &node.value {
+        Value::Scalar { .. } => false,
+        Value::List(_) | Value::Map { .. } => true,
+        Value::Alias(anchor) => anchors.contains(anchor),
+    }
 }
 
 impl Reader<'_> {
@@ -338,6 +359,9 @@ impl Reader<'_> {
     fn end(&mut self, span: Span) -> Result<(), YamlError> {
         let Some(collection) = self.open.pop() else { return Ok(()) };
         let (Open::List(mut node) | Open::Map { mut node, .. }) = collection;
+        if node.anchor != 0 {
+            self.collections.insert(node.anchor);
+        }
         node.bytes.end = self.places.byte(span.end.index()).max(node.bytes.start);
         // What a growing list reserves would be half of the memory of a file that is kept.
         match &mut node.value {
@@ -362,6 +386,12 @@ impl Reader<'_> {
                 }
             }
             Some(Open::Map { node: map, key, seen }) => match key.take() {
+                // The tools of Kubernetes have no such keys: they read YAML as JSON. An alias is judged by what it stands for.
+                None if is_collection(&node, &self.collections) => {
+                    let reason =
+                        "a mapping or a list is the key of a mapping, which no tool of Kubernetes takes";
+                    return Err(YamlError::Syntax { line: node.line, reason: reason.to_owned() });
+                }
                 // The parser takes `: x`, which the tools of Kubernetes do not.
                 None if node.bytes.is_empty() && node.anchor == 0 => {
                     return Err(YamlError::Syntax { line: node.line, reason: "a key is missing".to_owned() });
