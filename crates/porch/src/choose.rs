@@ -9,6 +9,7 @@ use crate::kinds::Kinds;
 use crate::kustomize::{self, Built, Site};
 use crate::objects::Object;
 use crate::rendered::{Number, Rendered};
+use crate::rules::Rule;
 use crate::world::World;
 use crate::yaml::Step;
 use rivals::Deployed;
@@ -42,6 +43,8 @@ pub(crate) struct Found {
     pub whole: bool,
     /// Whether the object states its namespace, also by way of a kustomization.
     pub is_said: bool,
+    /// The rules of what it scales down in order to run the pods itself.
+    pub succeeded: Vec<Rule>,
 }
 
 /// An object that others may scale.
@@ -55,6 +58,13 @@ pub(crate) struct Scaled<'s> {
 }
 
 impl Found {
+    /// Whether another object of its name is a second owner of the pods: not its own file, which it may be built on, and not what it
+    /// scales down.
+    pub(crate) fn has_rival_in(&self, other: &Rendered, namespace: &str) -> bool {
+        let is_for_it = |rule: &Rule| rule.may_be_for(&other.object.kind, &other.names, namespace);
+        other.object.file != self.origin && !self.succeeded.iter().any(is_for_it)
+    }
+
     /// The object, for what may decide its number elsewhere.
     pub(crate) fn scaled(&self) -> Scaled<'_> {
         Scaled { group: &self.group, kind: &self.kind, file: &self.file, is_said: self.is_said }
@@ -111,10 +121,12 @@ impl<'w, 't> View<'w, 't> {
         if let Some(reason) = self.lost() {
             return Err(self.refuse(format!("{reason}; change that instead")));
         }
-        let same: Vec<&Rendered> =
-            self.built.objects.iter().filter(|object| self.is_wanted(object)).collect();
+        let same = self.same();
         let Some(first) = same.first() else { return self.loose() };
         if let Some(other) = same.iter().find(|other| !is_same(&other.object, &first.object)) {
+            if let Some(reason) = self.beside_successor(&same) {
+                return Err(self.refuse(reason));
+            }
             let reason = format!(
                 "{} is in it twice: in {} ({}) and in {} ({}); leave one",
                 self.wanted.name,
@@ -143,6 +155,35 @@ impl<'w, 't> View<'w, 't> {
         }
         self.alone(first)?;
         self.place(first).map(Some)
+    }
+
+    /// The objects of the wanted kind, name and namespace, without what one of them scales down in order to run its pods.
+    fn same(&self) -> Vec<&Rendered> {
+        let all: Vec<&Rendered> = self.built.objects.iter().filter(|object| self.is_wanted(object)).collect();
+        let is_succeeded =
+            |object: &Rendered| all.iter().any(|other| other.succeeds(object, self.wanted.namespace));
+        all.iter().copied().filter(|object| !is_succeeded(object)).collect()
+    }
+
+    /// Why it is not certain which of two objects an intent means, if one takes its pods from the other and leaves it running.
+    fn beside_successor(&self, same: &[&Rendered]) -> Option<String> {
+        let takes = |one: &Rendered, other: &Rendered| {
+            let is_it = |rule: &Rule| {
+                rule.field == Some("workloadRef")
+                    && rule.may_be_for(&other.object.kind, &other.names, self.wanted.namespace)
+            };
+            one.rules().iter().any(is_it)
+        };
+        let pairs = same.iter().flat_map(|one| same.iter().map(move |other| (one, other)));
+        let (one, other) = pairs.into_iter().find(|(one, other)| takes(one, other))?;
+        let kind = &one.object.kind;
+        Some(format!(
+            "{} {} takes its pods from {} ({}), and both run them; set `scaleDown: onsuccess` in its workloadRef, or say kind = \"{kind}\" in a route",
+            self.line_of(&one.object),
+            one.object.shown(),
+            other.object.shown(),
+            self.line_of(&other.object),
+        ))
     }
 
     /// Why it is not certain what becomes of an object of this name.
@@ -179,6 +220,7 @@ impl<'w, 't> View<'w, 't> {
         let object = &found.object;
         let (group, kind, whole) = (object.group.clone(), object.kind.clone(), object.whole);
         let is_said = found.namespace().is_some();
+        let succeeded: Vec<Rule> = found.rules().iter().filter(|rule| rule.is_successor).cloned().collect();
         let place = match &found.number {
             Number::Own => {
                 let number = self.wanted.kinds.path(&object.group, &object.kind).unwrap_or_default();
@@ -193,6 +235,7 @@ impl<'w, 't> View<'w, 't> {
                     kind,
                     whole,
                     is_said,
+                    succeeded,
                 }
             }
             Number::At(place) => Found {
@@ -205,6 +248,7 @@ impl<'w, 't> View<'w, 't> {
                 kind,
                 whole: true,
                 is_said,
+                succeeded,
             },
             Number::Elsewhere(reason) => return Err(self.refuse(format!("{reason}; change that instead"))),
         };
@@ -245,6 +289,7 @@ impl<'w, 't> View<'w, 't> {
             whole: true,
             // What is brought in from elsewhere is not known to state none.
             is_said: true,
+            succeeded: Vec::new(),
         }))
     }
 

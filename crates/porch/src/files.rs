@@ -17,8 +17,25 @@ pub(crate) const KRMIGNORE: &str = ".krmignore";
 /// The number of directories and files opened, and of entries listed, in a survey for other copies of an object.
 pub(crate) const SURVEY_MAX: usize = 100_000;
 /// The extensions of templates and programs that make manifests.
-const MAKERS: [&str; 12] =
-    ["tmpl", "tpl", "gotmpl", "j2", "jinja", "jinja2", "jsonnet", "libsonnet", "cue", "dhall", "pkl", "erb"];
+const MAKERS: [&str; 13] = [
+    "tmpl",
+    "tpl",
+    "gotmpl",
+    "j2",
+    "jinja",
+    "jinja2",
+    "jsonnet",
+    "libsonnet",
+    "cue",
+    "dhall",
+    "pkl",
+    "erb",
+    TERRAFORM,
+];
+/// The extension of Terraform's files, most of which make no manifests.
+const TERRAFORM: &str = "tf";
+/// What those say that do: the names of the providers' resources.
+const TERRAFORM_MAKES: [&str; 3] = ["kubernetes_", "kubectl_manifest", "helm_release"];
 /// Why an entry in the place of a file is refused.
 pub(crate) const NO_FILE: &str = "is no regular file (symbolic links are not followed)";
 /// The suffix of our unfinished files. Their names begin with a dot, so that no tool reads them.
@@ -51,6 +68,11 @@ pub(crate) fn holds_objects(name: &str) -> bool {
 /// Whether a file of this name is a template or a program that makes manifests.
 pub(crate) fn makes_objects(name: &str) -> bool {
     has_extension(name, &MAKERS)
+}
+
+/// Whether a template or program of this name and text may make manifests.
+pub(crate) fn may_make(name: &str, text: &str) -> bool {
+    !has_extension(name, &[TERRAFORM]) || TERRAFORM_MAKES.iter().any(|word| text.contains(word))
 }
 
 fn has_extension(name: &str, known: &[&str]) -> bool {

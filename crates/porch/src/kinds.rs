@@ -27,7 +27,7 @@ const SHIPPED: [(&str, &str); 17] = [
 ];
 
 /// Kinds that run pods or bring them in, without a number of replicas to set.
-const WITHOUT_NUMBER: [(&str, &str); 16] = [
+const WITHOUT_NUMBER: [(&str, &str); 18] = [
     ("apps", "DaemonSet"),
     ("extensions", "DaemonSet"),
     ("apps.kruise.io", "DaemonSet"),
@@ -44,6 +44,8 @@ const WITHOUT_NUMBER: [(&str, &str); 16] = [
     ("core.oam.dev", "Application"),
     ("batch", "JobSet"),
     ("ray.io", "RayService"),
+    ("configsync.gke.io", "RootSync"),
+    ("fn.kpt.dev", "RenderHelmChart"),
 ];
 
 /// The kinds that kustomize's `replicas` field sets.
@@ -121,9 +123,13 @@ impl Kinds<'_> {
     /// Whether objects of a kind that an expression stands for, or of any, may have a number.
     pub(crate) fn may_have_number(self, pattern: Option<&str>) -> bool {
         let Some(pattern) = pattern else { return true };
+        self.names().any(|kind| glob::is_like(pattern, kind) != Some(false))
+    }
+
+    /// The names of the kinds with a number.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         let added = self.more.iter().map(|more| more.kind.as_str());
-        let mut all = SHIPPED.iter().map(|(_, kind)| *kind).chain(added).chain(self.only);
-        all.any(|kind| glob::is_like(pattern, kind) != Some(false))
+        SHIPPED.iter().map(|(_, kind)| *kind).chain(added).chain(self.only)
     }
 
     /// The paths of numbers, of any kind.

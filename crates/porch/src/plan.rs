@@ -285,6 +285,7 @@ impl Planner<'_> {
             names: &[],
             except: Some(name),
             is_said: found.is_said,
+            kinds: self.wanted().kinds,
             extent: Extent::Beside,
         };
         let mut survey = self.tree.survey(around, search)?;
@@ -306,13 +307,13 @@ impl Planner<'_> {
         if is_mentioned {
             let said = Wanted { said: true, ..self.wanted() };
             let view = View::new(&world, said)?;
-            // What the package is built on is no other one.
-            let is_another = |object: &Rendered| object.object.file != found.origin;
+            let space = self.order.intent.key.namespace.as_str();
+            let is_another = |object: &Rendered| found.has_rival_in(object, space);
             let mut doubles = view.doubles(Some(dir)).into_iter();
             let double = doubles.find(|(object, _)| is_another(object));
             let reason = double.map(|(_, text)| format!("{target} is twice: {text} too; leave one"));
-            let reason =
-                reason.or_else(|| view.rival_of(found.scaled())).or_else(|| view.decided_beside(dir, found));
+            let rival = view.rival_of(found.scaled());
+            let reason = rival.or(reason).or_else(|| view.decided_beside(dir, found));
             if let Some(reason) = reason {
                 return Err(PorchError::unfit(self.tree.name(around), reason));
             }
@@ -334,8 +335,9 @@ impl Planner<'_> {
     ) -> Result<Option<String>, PorchError> {
         let view = View::new(world, self.wanted())?;
         let mut doubles = view.doubles(Some(dir)).into_iter();
+        let space = self.order.intent.key.namespace.as_str();
         let double =
-            doubles.find(|(object, _)| object.object.file != found.origin && object.namespace().is_none());
+            doubles.find(|(object, _)| found.has_rival_in(object, space) && object.namespace().is_none());
         Ok(double.map(|(_, text)| format!("{text} too and does not say its namespace; leave one")))
     }
 

@@ -74,6 +74,12 @@ impl Rendered {
         self.aims.as_ref().unwrap_or(&self.object.rules)
     }
 
+    /// Whether it scales another one down and runs its pods itself.
+    pub(crate) fn succeeds(&self, other: &Self, namespace: &str) -> bool {
+        let mut rules = self.rules().iter();
+        rules.any(|rule| rule.is_successor && rule.may_be_for(&other.object.kind, &other.names, namespace))
+    }
+
     /// Gives it other rules. If that is not certain, the present ones count too.
     pub(crate) fn aim(&mut self, mut new: Vec<Rule>, is_certain: bool) {
         if !is_certain {

@@ -9,7 +9,7 @@ pub(crate) use deployers::{ARGO_CONFIG, deploys, of_source};
 pub(crate) use makers::{Made, made};
 
 use crate::glob;
-use crate::kinds::Kinds;
+use crate::kinds::{Kinds, group_of};
 use crate::yaml::{Node, Step, Value};
 
 /// The depth of lists within lists.
@@ -31,6 +31,8 @@ pub(crate) struct Rule {
     pub part: Option<Part>,
     /// The field of `spec` that names the object.
     pub field: Option<&'static str>,
+    /// Whether its own object runs the pods in place of the other, which it scales down.
+    pub is_successor: bool,
     pub does: &'static str,
 }
 
@@ -82,7 +84,7 @@ impl Rule {
     fn new(kind: Option<&str>, name: Name, does: &'static str) -> Self {
         let kind = kind.map(str::to_owned);
         let (space, dir, part, field) = (Name::Any, None, None, None);
-        Self { kind, name, space, dir, is_for_unsaid: false, part, field, does }
+        Self { kind, name, space, dir, is_for_unsaid: false, part, field, is_successor: false, does }
     }
 
     /// Gives it another object, or only another kind or name.
@@ -120,6 +122,11 @@ impl Rule {
                 .is_none_or(|is| glob::is_like(is, kind) != Some(false) || is_plural(is, kind))
     }
 
+    /// Whether it says the one namespace of what it is for.
+    pub(crate) fn says_space(&self) -> bool {
+        matches!(self.space, Name::Is(_))
+    }
+
     /// The directory of the repository that it is for; `None` for any.
     pub(crate) fn dir(&self) -> Option<&str> {
         self.dir.as_deref()
@@ -154,7 +161,13 @@ pub(crate) fn rules_of(node: &Node, group: &str, kind: &str, kinds: Kinds<'_>) -
     let mut found: Vec<Rule> = reference("scaleTargetRef", scales).into_iter().collect();
     match (group, kind) {
         ("argoproj.io", "Rollout") => {
-            found.extend(reference("workloadRef", "takes its pods from it and scales them itself"));
+            // Only then the controller of Rollouts scales the other one down to 0; else both run pods.
+            let is_successor = matches!(
+                node.text_at(&["spec", "workloadRef", "scaleDown"]),
+                Some("onsuccess" | "progressively")
+            );
+            let rule = reference("workloadRef", "takes its pods from it and scales them itself");
+            found.extend(rule.map(|rule| Rule { is_successor, ..rule }));
         }
         ("flagger.app", "Canary") => {
             found.extend(reference("targetRef", "scales it by itself"));
@@ -171,9 +184,30 @@ pub(crate) fn rules_of(node: &Node, group: &str, kind: &str, kinds: Kinds<'_>) -
         _ => {
             found.extend(deployers::rules_of(node, group, kind, kinds));
             found.extend(policies::rules_of(node, group, kind, kinds));
+            if !kinds.knows(group, kind) {
+                wrapped(node, kinds, &mut found);
+            }
         }
     }
     found
+}
+
+/// The rules of the autoscalers and controllers that are written inside of another object, as Crossplane and Open Cluster Management
+/// wrap them. The namespace that such a one states is that of what it scales.
+fn wrapped(node: &Node, kinds: Kinds<'_>, found: &mut Vec<Rule>) {
+    let values = node.entries().iter().map(|(_, value)| value).chain(node.items());
+    for value in values {
+        let (Some(version), Some(kind)) = (value.text_at(&["apiVersion"]), value.text_at(&["kind"])) else {
+            wrapped(value, kinds, found);
+            continue;
+        };
+        let space = value.text_at(&["metadata", "namespace"]).filter(|space| !space.is_empty());
+        let inner = rules_of(value, group_of(version), kind, kinds).into_iter();
+        found.extend(inner.filter(|rule| rule.field.is_some()).map(|rule| match space {
+            Some(space) if rule.space == Name::Any => Rule { space: Name::written(space), ..rule },
+            _ => rule,
+        }));
+    }
 }
 
 /// The objects whose numbers the documents of a patch decide: of a kind and name that they say themselves.

@@ -4,8 +4,10 @@
 use crate::PorchError;
 use crate::files::{
     Content, DEPTH_MAX, Files, KRMIGNORE, KUSTOMIZATIONS, PACKAGE_BYTES_MAX, SURVEY_MAX, base_name,
-    decides_files, holds_objects, is_called_like_ours, is_hidden, join, makes_objects, parent, resolve,
+    decides_files, holds_objects, is_called_like_ours, is_hidden, join, makes_objects, may_make, parent,
+    resolve,
 };
+use crate::kinds::Kinds;
 use crate::text::{Text, mentions};
 use std::collections::{BTreeSet, VecDeque};
 
@@ -40,6 +42,8 @@ pub(crate) struct Search<'s> {
     pub except: Option<&'s str>,
     /// Whether the object states its namespace. To one that does not, Argo CD gives one.
     pub is_said: bool,
+    /// The kinds that the object may have.
+    pub kinds: Kinds<'s>,
     /// The bounds, and whether what exceeds a manifest is read.
     pub extent: Extent,
 }
@@ -102,6 +106,8 @@ pub(crate) struct Survey {
     pub skipped: Vec<(String, &'static str)>,
     /// The submodules of a commit. Their files are in another repository.
     pub submodules: Vec<String>,
+    /// Whether a file that counts for no deployer may hold the object itself.
+    pub may_hold_object: bool,
     /// The bound that ended the search early.
     pub stopped: Option<String>,
 }
@@ -233,20 +239,24 @@ impl<'s> Searching<'s> {
             let mut names = std::iter::once(&self.search.text).chain(self.search.names);
             names.any(|name| said.mentions(name))
         };
-        let is_of_deployer = || {
+        let is_target = said.mentions(self.search.text);
+        if self.search.extent == Extent::Deployers {
+            self.survey.may_hold_object |= is_target && said.names_kind(self.search.kinds);
             let is_kustomization = KUSTOMIZATIONS.contains(&name);
-            let scales = || said.mentions(self.search.text) && said.aims();
-            decides || name == KRMIGNORE || (is_kustomization && is_named()) || scales()
-        };
-        if self.search.extent == Extent::Deployers && !is_of_deployer() {
-            return;
+            let is_of_deployer = decides
+                || name == KRMIGNORE
+                || (is_kustomization && is_named())
+                || (is_target && said.aims());
+            if !is_of_deployer {
+                return;
+            }
         }
-        let is_mentioned = decides || said.mentions(self.search.text);
+        let is_mentioned = decides || is_target;
         let is_named = || mentions(path.as_bytes(), self.search.text);
         if let Some(reason) = absent_content(name, &content.bytes, is_named) {
             self.skip(path, reason);
         } else if !holds_objects(name) {
-            if is_mentioned {
+            if is_mentioned && said.says(|text| may_make(name, text)) {
                 self.skip(path, "is a template or program that makes manifests");
             }
         } else if decides_files(name) || is_mentioned {

@@ -1,6 +1,7 @@
 //! What a file says, before it is parsed: whether it names an object, or may decide about others without naming them.
 
 use crate::files::is_argo_source;
+use crate::kinds::Kinds;
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
@@ -99,8 +100,13 @@ impl<'b> Text<'b> {
         self.says(|content| AIMS.iter().any(|word| content.contains(word)))
     }
 
+    /// Whether it names a kind with a number of replicas.
+    pub(crate) fn names_kind(&self, kinds: Kinds<'_>) -> bool {
+        self.says(|content| kinds.names().any(|kind| content.contains(kind)))
+    }
+
     /// Whether it passes a test as it is written, or with what its escapes stand for.
-    fn says(&self, passes: impl Fn(&str) -> bool) -> bool {
+    pub(crate) fn says(&self, passes: impl Fn(&str) -> bool) -> bool {
         passes(&self.written)
             || self.plain.get_or_init(|| unescaped(&self.written)).as_ref().is_some_and(|plain| passes(plain))
     }

@@ -23,7 +23,11 @@ impl View<'_, '_> {
     /// Another setting that decides the number of the object.
     pub(crate) fn rival(&self, of: &Rendered) -> Option<String> {
         let others = self.built.objects.iter();
-        let mut others = others.filter(|other| self.is_of_namespace(other) || is_remote_rule(&other.object));
+        let mut others = others.filter(|other| {
+            self.is_of_namespace(other)
+                || is_remote_rule(&other.object)
+                || other.rules().iter().any(Rule::says_space)
+        });
         let found = others.find_map(|other| {
             let is_for = |rule: &&Rule| {
                 (!rule.is_for_unsaid || of.namespace().is_none())

@@ -119,14 +119,16 @@ impl Planner<'_> {
             names: &[base_name(package), base_name(around)],
             except: Some(around),
             is_said: found.is_said,
+            kinds: self.wanted().kinds,
             extent: Extent::Deployers,
         };
         let mut survey = self.tree.survey("", search)?;
+        let owner = if survey.may_hold_object { self.second_owner(around, found)? } else { None };
         let rest = survey.stopped.take().map(|bound| {
             let root = self.tree.name("");
             format!("{root} has {bound}; the rest was not searched for what else decides the number")
         });
-        let mut notes: Vec<String> = rest.into_iter().collect();
+        let mut notes: Vec<String> = rest.into_iter().chain(owner).collect();
         if survey.files.is_empty() && survey.skipped.is_empty() {
             return Ok(notes);
         }
@@ -140,11 +142,54 @@ impl Planner<'_> {
         Ok(notes)
     }
 
+    /// Another object of the target elsewhere than around a package that has it. Where the operator's route chose the package, that
+    /// may be another cluster's, and is a note.
+    fn second_owner(&self, around: &str, found: &Found) -> Result<Option<String>, PorchError> {
+        let search = Search {
+            text: &self.assignment.object,
+            names: &[],
+            except: Some(around),
+            is_said: found.is_said,
+            kinds: self.wanted().kinds,
+            extent: Extent::Beside,
+        };
+        // The search for deployers has said where it ended, and this one goes no further.
+        let survey = self.tree.survey("", search)?;
+        let world = World::surveyed(self.tree, "", survey, search);
+        // What scales it is the better reason.
+        let said = View::new(&world, Wanted { said: true, ..self.wanted() })?;
+        if let Some(reason) = said.rival_of(found.scaled()) {
+            return Err(PorchError::unfit(self.tree.name(""), reason));
+        }
+        let view = View::new(&world, self.wanted())?;
+        for (object, text) in view.doubles(Some(around)) {
+            if !found.has_rival_in(object, &self.order.intent.key.namespace) {
+                continue;
+            }
+            let why = match object.namespace() {
+                Some(_) => String::new(),
+                None => match self.put_into_namespace(&view, object)? {
+                    Some(reason) => format!(", which {reason}"),
+                    None => continue,
+                },
+            };
+            let target = &self.assignment.object;
+            if self.assignment.dir.is_some() {
+                return Ok(Some(format!("{text} too{why}")));
+            }
+            let reason = format!(
+                "{target} is twice: {text} too{why}; leave one, or name the directory of the right one in a route"
+            );
+            return Err(PorchError::unfit(self.tree.name(""), reason));
+        }
+        Ok(None)
+    }
+
     /// The files below a directory that may name the object, except those below its entry `except`.
     fn survey(&self, dir: &str, except: Option<&str>) -> Result<World<'_>, PorchError> {
         // A new package states its namespace.
         let (text, extent) = (self.assignment.object.as_str(), Extent::Whole);
-        let search = Search { text, names: &[], except, is_said: true, extent };
+        let search = Search { text, names: &[], except, is_said: true, kinds: self.wanted().kinds, extent };
         let survey = self.tree.survey(dir, search)?;
         if let Some(bound) = &survey.stopped {
             let reason = format!(
