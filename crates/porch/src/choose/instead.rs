@@ -42,7 +42,8 @@ impl View<'_, '_> {
                 ));
             }
         }
-        self.unlisted().or_else(|| self.pods_without_number()).or_else(|| self.wrapped())
+        let reason = self.unlisted().or_else(|| self.pods_without_number());
+        reason.or_else(|| self.released()).or_else(|| self.wrapped())
     }
 
     /// An object of the target's name and of a kind in no table, that has a number of replicas.
@@ -128,7 +129,29 @@ impl View<'_, '_> {
     /// What is certainly of the namespace and stands for the target elsewhere than around a package: objects that state
     /// their namespace, or make what they do in one that they state.
     pub(crate) fn near_said(&self) -> Option<String> {
-        self.pods_without_number().or_else(|| self.unknown()).or_else(|| self.wrapped())
+        let reason = self.pods_without_number().or_else(|| self.unknown());
+        reason.or_else(|| self.released()).or_else(|| self.wrapped())
+    }
+
+    /// A release of this name in a file of Helmfile.
+    fn released(&self) -> Option<String> {
+        let mut paths = self.world.manifests();
+        paths.retain(|path| base_name(path).starts_with("helmfile") || path.contains("helmfile.d/"));
+        paths.iter().find_map(|path| {
+            let stream = self.world.reading(path).ok()?;
+            let releases =
+                |document: &Node| document.get("releases").map(Node::items).unwrap_or_default().to_vec();
+            let is_it = |release: &Node| {
+                release.text_at(&["name"]) == Some(self.wanted.name)
+                    && self.is_space(release.text_at(&["namespace"]))
+            };
+            let release = stream.documents.iter().flat_map(releases).find(is_it)?;
+            let line = self.at(release.line, path);
+            Some(format!(
+                "{line} holds a release of Helm that is called {}; its values have the number",
+                self.wanted.name
+            ))
+        })
     }
 
     /// An entry of this name that stands for pods and has no number.

@@ -16,6 +16,9 @@ pub(crate) struct Made {
 
 /// What an object makes.
 pub(crate) fn made(node: &Node, group: &str, kind: &str) -> Made {
+    if (group, kind) == ("fn.kpt.dev", "RenderHelmChart") {
+        return of_function(node);
+    }
     let Some(spec) = node.get("spec") else { return Made::default() };
     let space = spec.text_at(&["targetNamespace"]).map(str::to_owned);
     let own = node.text_at(&["metadata", "name"]);
@@ -43,8 +46,28 @@ pub(crate) fn made(node: &Node, group: &str, kind: &str) -> Made {
             let named = parts.iter().filter_map(|part| part.text_at(&["name"]));
             Made { names: named.map(str::to_owned).collect(), space: None }
         }
+        ("configsync.gke.io", "RootSync") => {
+            let Some(helm) = spec.get("helm") else { return Made::default() };
+            let said = |key: &str| helm.text_at(&[key]).map(str::to_owned);
+            let full = helm.get("values").and_then(full_name);
+            let release = said("releaseName").or_else(|| said("chart"));
+            Made {
+                names: names([release, full]),
+                space: said("namespace").or_else(|| said("deployNamespace")),
+            }
+        }
         _ => Made::default(),
     }
+}
+
+/// What a function of kpt makes of charts: each is a release of its own, and its configuration has no `spec`.
+fn of_function(node: &Node) -> Made {
+    let charts = node.get("helmCharts").map(Node::items).unwrap_or_default();
+    let said =
+        |key: &'static str| charts.iter().filter_map(move |chart| chart.text_at(&["templateOptions", key]));
+    let plain = charts.iter().filter_map(|chart| chart.text_at(&["chartArgs", "name"]));
+    let names = said("releaseName").chain(plain).map(str::to_owned).collect();
+    Made { names, space: said("namespace").next().map(str::to_owned) }
 }
 
 /// The names of the release that Argo CD makes of a source, if that is a chart.
