@@ -20,7 +20,7 @@ use std::time::Duration;
 const FILES: usize = 16;
 /// The pause after the system had no descriptor or memory for looking at a file.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
-/// Sequence numbers tried for one file when taken/ already has a file of that number.
+/// Sequence numbers tried for one file when taken/ already has its name under them.
 pub(super) const NUMBERS_TRIED: u32 = 1_024;
 
 /// The next read, in the order of requests, as memory has room for its bytes.
@@ -147,7 +147,7 @@ impl Intake {
                     self.settings.next_seq = self.settings.next_seq.next();
                     return Ok(taken);
                 }
-                // A number that any entry already has is not used for another.
+                // Something under this number and name is there, and is not replaced.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tried < NUMBERS_TRIED => {
                     self.settings.next_seq = self.settings.next_seq.next();
                     tried += 1;
