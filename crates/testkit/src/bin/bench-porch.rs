@@ -9,7 +9,8 @@ fn main() {
     let mut words = std::env::args();
     let name = words.next().unwrap_or_default();
     if name.ends_with("burn") {
-        while nanoseconds(ClockId::ProcessCPUTime) < 20_000_000 {
+        // Not that of the process: under a limit on CPU time, which the daemon sets, it goes on in steps of some milliseconds.
+        while nanoseconds(ClockId::ThreadCPUTime) < 20_000_000 {
             std::hint::spin_loop();
         }
     } else if name.ends_with("stamp") {
