@@ -4,7 +4,7 @@
 use super::leftover::is_ours;
 use super::rights::take_after;
 use super::write::{DIR_MODE, Writer, Written, remove_tree, split};
-use super::{DIRECTORY, Found, Mark, keep_aside, steps_below};
+use super::{DIRECTORY, FILE, Found, Mark, keep_aside, steps_below};
 use crate::PorchError;
 use crate::files::{Content, UNFINISHED, base_name, join};
 use crate::plan::Change;
@@ -324,8 +324,7 @@ impl Writer<'_> {
             Err(Errno::NOENT) => return Ok(()),
             dir => dir?,
         };
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        match openat(&dir, name, flags, Mode::empty()) {
+        match openat(&dir, name, FILE, Mode::empty()) {
             Err(Errno::NOENT) => Ok(()),
             old => {
                 let old = old?;

@@ -2,9 +2,9 @@
 //! replacement would lose anything written in between; an exchange followed by a check does not: an unexpected entry is
 //! put back.
 
-use super::{FileType, read_open};
+use super::{FILE, FileType, read_open};
 use conductor_os::raw::{OpenForWriting, open_for_writing};
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, Stat, fstat, openat, renameat_with, statat};
+use rustix::fs::{AtFlags, Mode, RenameFlags, Stat, fstat, openat, renameat_with, statat};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -82,8 +82,7 @@ impl Found {
     }
 
     fn look(dir: &impl AsFd, name: &str, limit: usize, asked: Writing) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match openat(dir, name, flags, Mode::empty()) {
+        let file = match openat(dir, name, FILE, Mode::empty()) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(Self::Absent),
             // A link, or an entry that cannot be opened, such as a socket.

@@ -5,7 +5,7 @@
 use super::leftover::is_ours;
 use super::ordering::Durability;
 use super::rights::{refuse_append_only, take_after};
-use super::{DIRECTORY, Directory, Draft, Found, Mark, Patience, Swap, keep_aside, lock, mode, swap};
+use super::{DIRECTORY, Directory, Draft, FILE, Found, Mark, Patience, Swap, keep_aside, lock, mode, swap};
 use crate::PorchError;
 use crate::files::{Content, UNFINISHED, join};
 use crate::plan::{Change, Plan};
@@ -185,12 +185,7 @@ impl Writer<'_> {
         old: &Stat,
     ) -> io::Result<Written> {
         refuse_append_only(dir)?;
-        let original = openat(
-            dir,
-            name,
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
+        let original = openat(dir, name, FILE, Mode::empty())?;
         let file = match Self::create(dir, UNFINISHED, &change.after) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 Self::clear(dir, change)?;
