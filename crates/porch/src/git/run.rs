@@ -86,15 +86,14 @@ const EXHAUSTED: [&str; 4] = [
     "Interrupted system call",
 ];
 /// What no other try changes, also where a remote may be away: a transport that is not allowed, or that git does not have; a
-/// setting for pushes that the remote cannot follow, or that git does not know.
-const LASTING: [&str; 7] = [
+/// setting for pushes that the remote cannot follow, or a value that git does not know.
+const LASTING: [&str; 6] = [
     "transport '",
     "Unable to find remote helper",
-    "does not support push options",
-    "does not support --signed push",
-    "does not support --atomic push",
-    "Invalid value for 'push.",
+    "the receiving end does not support",
     "bad config",
+    "bad boolean config",
+    "bad push.",
 ];
 const NO_SPACE: [&str; 4] =
     ["No space left on device", "Disk quota exceeded", "Out of diskspace", "File too large"];

@@ -280,14 +280,21 @@ fn an_unknown_host_key_fails_at_once_on_a_terminal_too() {
     assert_eq!(commits(&shop, "remote.git"), 2);
 }
 
-/// What git says of a remote that cannot follow a setting: no later try changes it.
+/// What git says of a setting that the remote cannot follow, or whose value it does not know: no later try changes it.
 #[test]
-fn a_setting_for_pushes_that_the_remote_cannot_follow_is_not_tried_again() {
+fn a_setting_for_pushes_that_cannot_be_followed_is_not_tried_again() {
     let Some(shop) = committed() else { return };
-    git(&shop, "repo", &["config", "push.pushOption", "ci.skip"]);
     git(&shop, "remote.git", &["config", "receive.advertisePushOptions", "false"]);
-    let run = porch(&shop, 5, &PUSH).expect(74);
-    assert!(run.stderr.contains("does not support push options"), "{}", run.stderr);
-    git(&shop, "remote.git", &["config", "receive.advertisePushOptions", "true"]);
+    for (setting, value, said) in [
+        ("push.pushOption", "ci.skip", "does not support push options"),
+        ("push.negotiate", "odd", "bad boolean config value"),
+        ("push.default", "odd", "bad config variable"),
+        ("push.recurseSubmodules", "odd", "bad push.recursesubmodules"),
+    ] {
+        git(&shop, "repo", &["config", setting, value]);
+        let run = porch(&shop, 5, &PUSH).expect(74);
+        assert!(run.stderr.contains(said), "{setting}: {}", run.stderr);
+        git(&shop, "repo", &["config", "--unset", setting]);
+    }
     porch(&shop, 5, &PUSH).expect(0);
 }
