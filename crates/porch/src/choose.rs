@@ -61,8 +61,8 @@ impl Found {
     /// Whether another object of its name is a second owner of the pods: not its own file, which it may be built on, and not what it
     /// scales down.
     pub(crate) fn has_rival_in(&self, other: &Rendered, namespace: &str) -> bool {
-        let is_for_it = |rule: &Rule| rule.may_be_for(&other.object.kind, &other.names, namespace);
-        other.object.file != self.origin && !self.succeeded.iter().any(is_for_it)
+        let is_succeeded = || self.succeeded.iter().any(|rule| other.may_be_under(rule, namespace));
+        other.object.file != self.origin && !is_succeeded()
     }
 
     /// The object, for what may decide its number elsewhere.
@@ -168,11 +168,8 @@ impl<'w, 't> View<'w, 't> {
     /// Why it is not certain which of two objects an intent means, if one takes its pods from the other and leaves it running.
     fn beside_successor(&self, same: &[&Rendered]) -> Option<String> {
         let takes = |one: &Rendered, other: &Rendered| {
-            let is_it = |rule: &Rule| {
-                rule.field == Some("workloadRef")
-                    && rule.may_be_for(&other.object.kind, &other.names, self.wanted.namespace)
-            };
-            one.rules().iter().any(is_it)
+            let mut references = one.rules().iter().filter(|rule| rule.field == Some("workloadRef"));
+            references.any(|rule| other.may_be_under(rule, self.wanted.namespace))
         };
         let pairs = same.iter().flat_map(|one| same.iter().map(move |other| (one, other)));
         let (one, other) = pairs.into_iter().find(|(one, other)| takes(one, other))?;

@@ -74,10 +74,14 @@ impl Rendered {
         self.aims.as_ref().unwrap_or(&self.object.rules)
     }
 
+    /// Whether a rule may be for it, as an object of this namespace.
+    pub(crate) fn may_be_under(&self, rule: &Rule, namespace: &str) -> bool {
+        rule.may_be_for(&self.object.kind, &self.names, namespace)
+    }
+
     /// Whether it scales another one down and runs its pods itself.
     pub(crate) fn succeeds(&self, other: &Self, namespace: &str) -> bool {
-        let mut rules = self.rules().iter();
-        rules.any(|rule| rule.is_successor && rule.may_be_for(&other.object.kind, &other.names, namespace))
+        self.rules().iter().any(|rule| rule.is_successor && other.may_be_under(rule, namespace))
     }
 
     /// Gives it other rules. If that is not certain, the present ones count too.

@@ -31,7 +31,7 @@ impl View<'_, '_> {
         let found = others.find_map(|other| {
             let is_for = |rule: &&Rule| {
                 (!rule.is_for_unsaid || of.namespace().is_none())
-                    && rule.may_be_for(&of.object.kind, &of.names, self.wanted.namespace)
+                    && of.may_be_under(rule, self.wanted.namespace)
                     && self.reaches(&other.object, rule, &of.object.file)
                     && self.decides(rule, of)
             };
@@ -128,7 +128,7 @@ impl View<'_, '_> {
         let Ok(Some(_)) = self.world.named(path) else { return true };
         let Ok(stream) = self.world.stream(path) else { return true };
         let rules = of_patch(&stream.documents, self.wanted.kinds);
-        let is_for = |rule: &Rule| rule.may_be_for(&of.object.kind, &of.names, self.wanted.namespace);
+        let is_for = |rule: &Rule| of.may_be_under(rule, self.wanted.namespace);
         rules.iter().any(|rule| is_aimed || is_for(rule))
     }
 

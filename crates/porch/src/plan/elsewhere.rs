@@ -123,22 +123,24 @@ impl Planner<'_> {
             extent: Extent::Deployers,
         };
         let mut survey = self.tree.survey("", search)?;
-        let owner = if survey.may_hold_object { self.second_owner(around, found)? } else { None };
+        let may_be_twice = survey.may_hold_object;
         let rest = survey.stopped.take().map(|bound| {
             let root = self.tree.name("");
             format!("{root} has {bound}; the rest was not searched for what else decides the number")
         });
-        let mut notes: Vec<String> = rest.into_iter().chain(owner).collect();
-        if survey.files.is_empty() && survey.skipped.is_empty() {
-            return Ok(notes);
+        let mut notes: Vec<String> = rest.into_iter().collect();
+        if !survey.files.is_empty() || !survey.skipped.is_empty() {
+            let world = World::surveyed(self.tree, "", survey, search);
+            let view = View::new(&world, Wanted { said: true, ..self.wanted() })?;
+            let rival = view.rival_of(found.scaled());
+            if let Some(reason) = rival.or_else(|| view.decided_beside(package, found)) {
+                return Err(PorchError::unfit(self.tree.name(""), reason));
+            }
+            notes.extend(world.doubted());
         }
-        let world = World::surveyed(self.tree, "", survey, search);
-        let view = View::new(&world, Wanted { said: true, ..self.wanted() })?;
-        let rival = view.rival_of(found.scaled());
-        if let Some(reason) = rival.or_else(|| view.decided_beside(package, found)) {
-            return Err(PorchError::unfit(self.tree.name(""), reason));
+        if may_be_twice {
+            notes.extend(self.second_owner(around, found)?);
         }
-        notes.extend(world.doubted());
         Ok(notes)
     }
 
@@ -156,11 +158,6 @@ impl Planner<'_> {
         // The search for deployers has said where it ended, and this one goes no further.
         let survey = self.tree.survey("", search)?;
         let world = World::surveyed(self.tree, "", survey, search);
-        // What scales it is the better reason.
-        let said = View::new(&world, Wanted { said: true, ..self.wanted() })?;
-        if let Some(reason) = said.rival_of(found.scaled()) {
-            return Err(PorchError::unfit(self.tree.name(""), reason));
-        }
         let view = View::new(&world, self.wanted())?;
         for (object, text) in view.doubles(Some(around)) {
             if !found.has_rival_in(object, &self.order.intent.key.namespace) {
