@@ -17,7 +17,7 @@ pub(crate) const KRMIGNORE: &str = ".krmignore";
 /// The number of directories and files opened, and of entries listed, in a survey for other copies of an object.
 pub(crate) const SURVEY_MAX: usize = 100_000;
 /// The extensions of templates and programs that make manifests.
-const MAKERS: [&str; 13] = [
+const MAKERS: [&str; 14] = [
     "tmpl",
     "tpl",
     "gotmpl",
@@ -30,10 +30,11 @@ const MAKERS: [&str; 13] = [
     "dhall",
     "pkl",
     "erb",
-    TERRAFORM,
+    TERRAFORM[0],
+    TERRAFORM[1],
 ];
-/// The extension of Terraform's files, most of which make no manifests.
-const TERRAFORM: &str = "tf";
+/// The extensions of the files of Terraform and of `OpenTofu`, most of which make no manifests.
+const TERRAFORM: [&str; 2] = ["tf", "tofu"];
 /// What those say that do: the names of the providers' resources.
 const TERRAFORM_MAKES: [&str; 3] = ["kubernetes_", "kubectl_manifest", "helm_release"];
 /// Why an entry in the place of a file is refused.
@@ -72,7 +73,7 @@ pub(crate) fn makes_objects(name: &str) -> bool {
 
 /// Whether a template or program of this name and text may make manifests.
 pub(crate) fn may_make(name: &str, text: &str) -> bool {
-    !has_extension(name, &[TERRAFORM]) || TERRAFORM_MAKES.iter().any(|word| text.contains(word))
+    !has_extension(name, &TERRAFORM) || TERRAFORM_MAKES.iter().any(|word| text.contains(word))
 }
 
 fn has_extension(name: &str, known: &[&str]) -> bool {
