@@ -7,6 +7,8 @@ use conductor_os::monotonic;
 use std::fs;
 use tempfile::TempDir;
 
+/// The longest that anything here takes, in which a broken intake would go on for ever.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Files in the directory: more than one step looks at.
 const FILES: usize = 300;
 
@@ -83,8 +85,9 @@ fn request(name: &str) -> Vec<(Box<[u8]>, Option<Fingerprint>)> {
 
 /// Works until nothing is left to do; returns the observations.
 fn until_idle(intake: &mut Intake) -> Vec<Report> {
-    let mut reports = Vec::new();
+    let (mut reports, begun) = (Vec::new(), monotonic());
     while intake.patience(monotonic()).is_some() {
+        assert!(monotonic().saturating_sub(begun) < PATIENCE, "it does not come to rest: {reports:?}");
         intake.work(&|| false);
         reports.extend(intake.reports());
     }
@@ -93,8 +96,10 @@ fn until_idle(intake: &mut Intake) -> Vec<Report> {
 
 /// Works until the next look at a file that a writer has open is over.
 fn until_next_look(intake: &mut Intake) -> Vec<Report> {
+    let begun = monotonic();
     while intake.patience(monotonic()) != Some(Duration::ZERO) {
-        std::hint::spin_loop();
+        assert!(monotonic().saturating_sub(begun) < PATIENCE, "it never looks again");
+        std::thread::yield_now();
     }
     intake.work(&|| false);
     intake.reports()
