@@ -38,6 +38,7 @@ pub(crate) struct Found {
     pub path: Vec<Step>,
     pub inside: Option<(usize, Vec<Step>)>,
     pub group: String,
+    pub version: String,
     pub kind: String,
     /// Whether the object has a pod template.
     pub whole: bool,
@@ -51,6 +52,7 @@ pub(crate) struct Found {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scaled<'s> {
     pub group: &'s str,
+    pub version: &'s str,
     pub kind: &'s str,
     /// The file of its number.
     pub file: &'s str,
@@ -67,7 +69,13 @@ impl Found {
 
     /// The object, for what may decide its number elsewhere.
     pub(crate) fn scaled(&self) -> Scaled<'_> {
-        Scaled { group: &self.group, kind: &self.kind, file: &self.file, is_said: self.is_said }
+        Scaled {
+            group: &self.group,
+            version: &self.version,
+            kind: &self.kind,
+            file: &self.file,
+            is_said: self.is_said,
+        }
     }
 }
 
@@ -215,7 +223,8 @@ impl<'w, 't> View<'w, 't> {
 
     fn place(&self, found: &Rendered) -> Result<Found, PorchError> {
         let object = &found.object;
-        let (group, kind, whole) = (object.group.clone(), object.kind.clone(), object.whole);
+        let (group, version) = (object.group.clone(), object.version.clone());
+        let (kind, whole) = (object.kind.clone(), object.whole);
         let is_said = found.namespace().is_some();
         let succeeded: Vec<Rule> = found.rules().iter().filter(|rule| rule.is_successor).cloned().collect();
         let place = match &found.number {
@@ -229,6 +238,7 @@ impl<'w, 't> View<'w, 't> {
                     path,
                     inside: None,
                     group,
+                    version,
                     kind,
                     whole,
                     is_said,
@@ -242,6 +252,7 @@ impl<'w, 't> View<'w, 't> {
                 path: place.path.clone(),
                 inside: place.inside.clone(),
                 group,
+                version,
                 kind,
                 whole: true,
                 is_said,
@@ -282,6 +293,7 @@ impl<'w, 't> View<'w, 't> {
             path: place.path.clone(),
             inside: None,
             group: "apps".to_owned(),
+            version: "v1".to_owned(),
             kind: "Deployment".to_owned(),
             whole: true,
             // What is brought in from elsewhere is not known to state none.

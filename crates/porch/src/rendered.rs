@@ -1,7 +1,7 @@
 //! One object as kustomizations make it: its names, namespaces and labels so far, and the place of its number.
 
 use crate::objects::Object;
-use crate::rules::Rule;
+use crate::rules::{Rule, Subject};
 use crate::yaml::Step;
 use std::rc::Rc;
 
@@ -76,7 +76,13 @@ impl Rendered {
 
     /// Whether a rule may be for it, as an object of this namespace.
     pub(crate) fn may_be_under(&self, rule: &Rule, namespace: &str) -> bool {
-        rule.may_be_for(&self.object.kind, &self.names, namespace)
+        rule.may_be_for(self.subject(namespace))
+    }
+
+    /// The object in a namespace, for the rules of others.
+    pub(crate) fn subject<'s>(&'s self, namespace: &'s str) -> Subject<'s> {
+        let Object { group, version, kind, .. } = &*self.object;
+        Subject { group, version, kind, names: &self.names, namespace }
     }
 
     /// Whether it scales another one down and runs its pods itself.

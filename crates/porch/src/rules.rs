@@ -1,16 +1,19 @@
 //! The rules by which one object decides the number of another: autoscalers, controllers that take a workload's pods over,
 //! patches that Flux and Argo CD make, and policies of a cluster or of a federation of clusters.
 
+mod choice;
 mod deployers;
 mod makers;
 mod policies;
 
+pub(crate) use choice::Subject;
 pub(crate) use deployers::{ARGO_CONFIG, deploys, of_source};
 pub(crate) use makers::{Made, made};
 
 use crate::glob;
 use crate::kinds::{Kinds, group_of};
 use crate::yaml::{Node, Step, Value};
+use choice::Choice;
 
 /// The depth of lists within lists.
 pub(crate) const LISTS_MAX: usize = 4;
@@ -23,6 +26,8 @@ pub(crate) struct Rule {
     name: Name,
     /// The namespace of the other object, if the rule says more than its own object does.
     space: Name,
+    /// What a policy chooses and leaves out, which counts besides.
+    choice: Option<Choice>,
     /// The directory of the repository that the rule is for; `None` for any.
     dir: Option<String>,
     /// Whether it is only for an object that states no namespace.
@@ -33,7 +38,7 @@ pub(crate) struct Rule {
     pub field: Option<&'static str>,
     /// Whether its own object runs the pods in place of the other, which it scales down.
     pub is_successor: bool,
-    pub does: &'static str,
+    does: &'static str,
 }
 
 /// What a deployer adds to the build of a directory, by its path from there.
@@ -83,8 +88,8 @@ impl Name {
 impl Rule {
     fn new(kind: Option<&str>, name: Name, does: &'static str) -> Self {
         let kind = kind.map(str::to_owned);
-        let (space, dir, part, field) = (Name::Any, None, None, None);
-        Self { kind, name, space, dir, is_for_unsaid: false, part, field, is_successor: false, does }
+        let (space, choice, dir, part, field) = (Name::Any, None, None, None, None);
+        Self { kind, name, space, choice, dir, is_for_unsaid: false, part, field, is_successor: false, does }
     }
 
     /// Gives it another object, or only another kind or name.
@@ -112,14 +117,27 @@ impl Rule {
         self.kind = None;
     }
 
-    /// Whether it may be for an object of this kind and namespace, with these names, wherever it lies.
-    pub(crate) fn may_be_for(&self, kind: &str, names: &[String], namespace: &str) -> bool {
+    /// Whether it may be for an object, wherever that lies.
+    pub(crate) fn may_be_for(&self, subject: Subject<'_>) -> bool {
+        let Subject { kind, names, namespace, .. } = subject;
         names.iter().any(|name| self.name.may_be(name))
             && self.space.may_be(namespace)
             && self
                 .kind
                 .as_ref()
                 .is_none_or(|is| glob::is_like(is, kind) != Some(false) || is_plural(is, kind))
+            && self.choice.as_ref().is_none_or(|choice| choice.may_choose(subject))
+    }
+
+    /// What it does to an object, for a message.
+    pub(crate) fn does(&self, subject: Subject<'_>) -> String {
+        match self.choice.as_ref().and_then(|choice| choice.unjudged(subject)) {
+            Some((field, line)) => format!(
+                "{}, unless its exclusion at line {line} holds, which goes by {field} and cannot be judged here",
+                self.does
+            ),
+            None => self.does.to_owned(),
+        }
     }
 
     /// Whether it says the one namespace of what it is for.

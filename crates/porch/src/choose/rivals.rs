@@ -38,7 +38,8 @@ impl View<'_, '_> {
             Some((&other.object, other.rules().iter().find(is_for)?))
         });
         let (other, rule) = found?;
-        Some(format!("{} {} {}; change that instead", self.line_of(other), other.shown(), rule.does))
+        let does = rule.does(of.subject(self.wanted.namespace));
+        Some(format!("{} {} {does}; change that instead", self.line_of(other), other.shown()))
     }
 
     /// Whether an object is of the wanted namespace. Where objects must state theirs, one that does not counts below a
@@ -62,7 +63,7 @@ impl View<'_, '_> {
             path: Vec::new(),
             line: 0,
             group: of.group.to_owned(),
-            version: "v1".to_owned(),
+            version: of.version.to_owned(),
             kind: of.kind.to_owned(),
             name: self.wanted.name.to_owned(),
             namespace: of.is_said.then(|| self.wanted.namespace.to_owned()),

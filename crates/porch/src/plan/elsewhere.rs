@@ -99,7 +99,7 @@ impl Planner<'_> {
     fn rival_of_new(&self, view: &View<'_, '_>, dir: &str) -> Option<String> {
         let kind = self.assignment.kind.as_deref().unwrap_or("Deployment");
         let file = &join(dir, template::OBJECT);
-        view.rival_of(Scaled { group: "apps", kind, file, is_said: true })
+        view.rival_of(Scaled { group: "apps", version: "v1", kind, file, is_said: true })
     }
 
     /// Checks that nothing of Flux or Argo CD, no policy, autoscaler and kustomization elsewhere than around a package decides the number

@@ -1,9 +1,10 @@
 //! Policies that set a number of replicas in what others apply: overrides of Karmada and `KubeFleet`, mutations of Kyverno,
 //! Gatekeeper and the API server, and what kapp keeps as it is in the cluster.
 
+use super::choice::{Choice, Filter, Filters, Sort};
 use super::{Name, Rule, decides_number};
 use crate::kinds::Kinds;
-use crate::yaml::{self, Node};
+use crate::yaml::{self, Node, Value};
 
 const OVERRIDES: &str = "overrides its replicas";
 const MUTATES: &str = "mutates its replicas";
@@ -29,7 +30,7 @@ fn list<'n>(node: &'n Node, path: &[&str]) -> &'n [Node] {
     node.at(path).map(Node::items).unwrap_or_default()
 }
 
-fn texts<'n>(node: &'n Node, path: &[&str]) -> impl Iterator<Item = &'n str> {
+fn texts<'n>(node: &'n Node, path: &[&str]) -> impl Iterator<Item = &'n str> + use<'n> {
     list(node, path).iter().filter_map(Node::text)
 }
 
@@ -81,7 +82,7 @@ fn kyverno(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
         }
         let targets = list(mutate, &["targets"]);
         if targets.is_empty() {
-            found.extend(chosen(rule));
+            found.push(chosen(rule));
         }
         found.extend(targets.iter().map(|target| Rule {
             space: Name::of_patterns(target.text_at(&["namespace"])),
@@ -103,27 +104,96 @@ fn is_mutation(holder: &Node, kinds: Kinds<'_>) -> bool {
 }
 
 /// What a rule of Kyverno is for.
-fn chosen(rule: &Node) -> Vec<Rule> {
-    let Some(matching) = rule.get("match") else { return vec![Rule::new(None, Name::Any, MUTATES)] };
-    let one = std::iter::once(matching);
-    let all = one.chain(list(matching, &["any"])).chain(list(matching, &["all"]));
-    let of = |resources: &Node| {
-        let named = resources.text_at(&["name"]).into_iter().chain(texts(resources, &["names"]));
-        Rule {
-            kind: of_kinds(texts(resources, &["kinds"])),
-            space: Name::of_patterns(texts(resources, &["namespaces"])),
-            ..Rule::new(None, Name::of_patterns(named), MUTATES)
-        }
+fn chosen(rule: &Node) -> Rule {
+    let all = || Filters::All(Vec::new());
+    let choice = Choice {
+        chosen: rule.get("match").map_or_else(all, filters),
+        left_out: rule.get("exclude").map_or(Filters::Any(Vec::new()), filters),
     };
-    all.filter_map(|filter| filter.get("resources")).map(of).collect()
+    Rule { choice: Some(choice), ..Rule::new(None, Name::Any, MUTATES) }
 }
 
-/// The expression for kinds that may be said with group, version and subresource.
-fn of_kinds<'k>(kinds: impl Iterator<Item = &'k str>) -> Option<String> {
+/// The filters of a block of Kyverno: of its lists the first that is not empty counts, and where there is none, the block itself.
+fn filters(block: &Node) -> Filters {
+    let of = |key: &str| list(block, &[key]).iter().map(filter).collect::<Vec<_>>();
+    let (any, all) = (of("any"), of("all"));
+    if !any.is_empty() {
+        Filters::Any(any)
+    } else if all.is_empty() {
+        Filters::Any(vec![filter(block)])
+    } else {
+        Filters::All(all)
+    }
+}
+
+/// One filter of Kyverno.
+fn filter(node: &Node) -> Filter {
+    let resources = node.get("resources");
+    let said = |key: &str| -> Vec<String> {
+        let one = resources.and_then(|resources| resources.text_at(&[key])).filter(|text| !text.is_empty());
+        let several = resources.into_iter().flat_map(|resources| texts(resources, &[key]));
+        one.into_iter().chain(several).map(str::to_owned).collect()
+    };
+    let names = [said("name"), said("names")].concat();
+    let sorts = said("kinds").iter().map(|kind| sort(kind)).collect();
+    let mut filter =
+        Filter { line: node.line, names, spaces: said("namespaces"), sorts, ..Filter::default() };
+    let conditions = node
+        .entries()
+        .iter()
+        .filter(|(key, _)| !["any", "all", "resources"].iter().any(|is| key.text() == Some(*is)));
+    let inner = resources.map(Node::entries).unwrap_or_default().iter();
+    let conditions = conditions
+        .chain(inner)
+        .filter_map(|(key, value)| Some((key.text()?, value)))
+        .filter(|(_, value)| !says_nothing(value));
+    filter.is_empty = true;
+    for (key, value) in conditions {
+        filter.is_empty = false;
+        let is_judged = ["kinds", "name", "names", "namespaces"].contains(&key)
+            || (key == "operations" && is_any_change(value));
+        if !is_judged {
+            filter.leave_unread(key, value);
+        }
+    }
+    filter
+}
+
+/// Whether a value is as good as none. An empty selector selects all.
+fn says_nothing(value: &Node) -> bool {
+    match &value.value {
+        Value::Scalar { text, .. } => text.is_empty(),
+        Value::List(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+/// Whether operations are those by which a number gets into the cluster.
+fn is_any_change(operations: &Node) -> bool {
+    let has = |one: &str| operations.items().iter().any(|is| is.text() == Some(one));
+    has("*") || (has("CREATE") && has("UPDATE"))
+}
+
+/// A kind as Kyverno writes it: with group and version before it, and a subresource behind it.
+fn sort(kind: &str) -> Sort {
+    let parts: Vec<&str> = kind.split('/').collect();
     let is_kind = |part: &&str| part.starts_with(|sign: char| sign.is_ascii_uppercase() || sign == '*');
-    match Name::of_patterns(kinds.map(|kind| kind.split('/').rfind(is_kind).unwrap_or(kind))) {
-        Name::Like(pattern) => Some(pattern),
-        Name::Is(_) | Name::Not(_) | Name::Any => None,
+    let [before @ .., last] = parts.as_slice() else { return Sort::default() };
+    let is_whole = is_kind(last)
+        && !last.contains('.')
+        && !before.iter().any(|part| part.starts_with(|sign: char| sign.is_ascii_uppercase()));
+    let of = |part: &str| vec![part.to_owned()];
+    if !is_whole || before.len() > 2 {
+        let kind = parts.iter().find(|part| is_kind(part)).unwrap_or(last);
+        let kind = kind.split_once('.').map_or(*kind, |(kind, _)| kind);
+        return Sort { kinds: of(kind), is_of_part: true, ..Sort::default() };
+    }
+    match before {
+        [group, version] => {
+            Sort { groups: of(group), versions: of(version), kinds: of(last), ..Sort::default() }
+        }
+        [version] => Sort { versions: of(version), kinds: of(last), ..Sort::default() },
+        _ => Sort { kinds: of(last), ..Sort::default() },
     }
 }
 
@@ -133,15 +203,31 @@ fn gatekeeper(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
     if location.is_empty() || !kinds.leads_to_number(&format!("/{}", location.replace('.', "/"))) {
         return Vec::new();
     }
-    let space = || Name::of_patterns(texts(node, &["spec", "match", "namespaces"]));
-    let name = || Name::of_patterns(node.text_at(&["spec", "match", "name"]));
-    let applied = list(node, &["spec", "applyTo"]).iter();
-    let rule = |to: &Node| Rule {
-        kind: of_kinds(texts(to, &["kinds"])),
-        space: space(),
-        ..Rule::new(None, name(), MUTATES)
+    let matching = |key: &str| owned(node, &["spec", "match", key]);
+    let sorts = |path: &[&str], groups: &str| {
+        let of = |to: &Node| Sort {
+            groups: owned(to, &[groups]),
+            kinds: owned(to, &["kinds"]),
+            ..Sort::default()
+        };
+        list(node, path).iter().map(of).collect::<Vec<Sort>>()
     };
-    applied.map(rule).collect()
+    let name = node.text_at(&["spec", "match", "name"]).map(str::to_owned);
+    let to = Filter { sorts: sorts(&["spec", "applyTo"], "groups"), ..Filter::default() };
+    let matched = Filter {
+        sorts: sorts(&["spec", "match", "kinds"], "apiGroups"),
+        names: name.into_iter().collect(),
+        spaces: matching("namespaces"),
+        ..Filter::default()
+    };
+    let excluded = Filter { spaces: matching("excludedNamespaces"), ..Filter::default() };
+    let left_out = if excluded.spaces.is_empty() { Vec::new() } else { vec![excluded] };
+    // It is for nothing that it does not name.
+    if to.sorts.is_empty() || node.text_at(&["spec", "match", "scope"]) == Some("Cluster") {
+        return Vec::new();
+    }
+    let choice = Choice { chosen: Filters::All(vec![to, matched]), left_out: Filters::Any(left_out) };
+    vec![Rule { choice: Some(choice), ..Rule::new(None, Name::Any, MUTATES) }]
 }
 
 /// A policy of the API server, whose mutations are expressions.
@@ -153,9 +239,33 @@ fn admission(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
     if speaking.next().is_none() {
         return Vec::new();
     }
-    let rules = list(node, &["spec", "matchConstraints", "resourceRules"]).iter();
-    let resources = rules.flat_map(|rule| texts(rule, &["resources"]));
-    resources.map(|one| Rule::new((one != "*").then_some(one), Name::Any, MUTATES)).collect()
+    let rules = |key: &str| {
+        let all = list(node, &["spec", "matchConstraints", key]).iter();
+        Filters::Any(all.map(of_resources).collect())
+    };
+    let choice = Choice { chosen: rules("resourceRules"), left_out: rules("excludeResourceRules") };
+    vec![Rule { choice: Some(choice), ..Rule::new(None, Name::Any, MUTATES) }]
+}
+
+/// A rule by which the API server chooses requests.
+fn of_resources(rule: &Node) -> Filter {
+    let sort = Sort {
+        groups: owned(rule, &["apiGroups"]),
+        versions: owned(rule, &["apiVersions"]),
+        kinds: owned(rule, &["resources"]),
+        ..Sort::default()
+    };
+    let names = owned(rule, &["resourceNames"]);
+    let mut filter = Filter { line: rule.line, sorts: vec![sort], names, ..Filter::default() };
+    if let Some(operations) = rule.get("operations").filter(|operations| !is_any_change(operations)) {
+        filter.leave_unread("operations", operations);
+    }
+    filter
+}
+
+/// The texts of a list.
+fn owned(node: &Node, path: &[&str]) -> Vec<String> {
+    texts(node, path).map(str::to_owned).collect()
 }
 
 /// The rebase rules of kapp that take the number from the cluster, or remove it.
