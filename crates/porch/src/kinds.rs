@@ -27,7 +27,7 @@ const SHIPPED: [(&str, &str); 17] = [
 ];
 
 /// Kinds that run pods or bring them in, without a number of replicas to set.
-const WITHOUT_NUMBER: [(&str, &str); 18] = [
+const WITHOUT_NUMBER: [(&str, &str); 19] = [
     ("apps", "DaemonSet"),
     ("extensions", "DaemonSet"),
     ("apps.kruise.io", "DaemonSet"),
@@ -41,6 +41,7 @@ const WITHOUT_NUMBER: [(&str, &str); 18] = [
     ("helm.cattle.io", "HelmChart"),
     ("kustomize.toolkit.fluxcd.io", "Kustomization"),
     ("argoproj.io", "Application"),
+    ("argoproj.io", "ApplicationSet"),
     ("core.oam.dev", "Application"),
     ("batch", "JobSet"),
     ("ray.io", "RayService"),

@@ -44,7 +44,7 @@ pub(crate) struct Object {
     /// The directories that it deploys, and the namespace that it gives to what states none in each.
     pub deploys: Vec<(String, String)>,
     /// The Helm releases and workloads that it makes under names of their own.
-    pub made: Made,
+    pub made: Vec<Made>,
 }
 
 impl Object {

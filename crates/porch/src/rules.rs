@@ -5,6 +5,7 @@ mod choice;
 mod deployers;
 mod makers;
 mod policies;
+mod sets;
 
 pub(crate) use choice::Subject;
 pub(crate) use deployers::{ARGO_CONFIG, deploys, of_source};
@@ -28,7 +29,7 @@ pub(crate) struct Rule {
     space: Name,
     /// What a policy chooses and leaves out, which counts besides.
     choice: Option<Choice>,
-    /// The directory of the repository that the rule is for; `None` for any.
+    /// The directory of the repository that the rule is for, in which an asterisk is any text; `None` for any.
     dir: Option<String>,
     /// Whether it is only for an object that states no namespace.
     pub is_for_unsaid: bool,
@@ -58,8 +59,8 @@ enum Name {
     Is(String),
     /// An expression, as kustomize anchors it.
     Like(String),
-    /// Any but this one.
-    Not(String),
+    /// Any but these.
+    Not(Vec<String>),
     Any,
 }
 
@@ -79,7 +80,7 @@ impl Name {
         match self {
             Self::Is(name) => name == text,
             Self::Like(pattern) => glob::is_like(pattern, text) != Some(false),
-            Self::Not(name) => name != text,
+            Self::Not(names) => names.iter().all(|name| name != text),
             Self::Any => true,
         }
     }
@@ -270,6 +271,20 @@ const SETS: &str = "has a patch that sets its replicas";
 /// Whether a path or name holds a template or variable: what that stands for is not known here.
 pub(crate) fn is_filled_in(dir: &str) -> bool {
     dir.contains(['{', '$', '*'])
+}
+
+/// A path with an asterisk, which is any text, in place of each template or variable.
+fn pattern_of(path: &str) -> String {
+    let mut pattern = path.to_owned();
+    for (begin, end) in [("{{", "}}"), ("${", "}")] {
+        while let Some((before, (_, after))) =
+            pattern.split_once(begin).and_then(|(before, rest)| Some((before, rest.split_once(end)?)))
+        {
+            pattern = format!("{before}*{after}");
+        }
+    }
+    // What is left of them may be any part of it.
+    if pattern.contains(['{', '}', '$']) { "*".to_owned() } else { pattern }
 }
 
 /// The patches that one document is, and the way to each: a List is one for each item.

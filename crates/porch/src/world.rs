@@ -3,6 +3,7 @@
 
 use crate::PorchError;
 use crate::files::{CHART, Content, Files, KUSTOMIZATIONS, base_name, holds_objects, join, parent};
+use crate::glob;
 use crate::kinds::{Governed, Kinds};
 use crate::krmignore::Ignored;
 use crate::objects::{Object, objects_of};
@@ -21,6 +22,9 @@ const NODES_MAX: usize = 400_000;
 const NODES_LOOSE_MAX: usize = 50_000;
 /// The largest number of objects that is kept for one order.
 const OBJECTS_MAX: usize = 20_000;
+
+/// The number of directories that are looked through for kustomizations.
+const DIRECTORIES_MAX: usize = 256;
 
 /// Files by their path from the root of a tree.
 pub(crate) struct World<'t> {
@@ -268,6 +272,35 @@ impl<'t> World<'t> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether the root of the tree is called like a pattern of directories of the repository, in which an asterisk is any text.
+    pub(crate) fn root_is_like(&self, pattern: &str) -> bool {
+        let Some(tree) = self.tree else { return false };
+        let (name, pattern) = (tree.name(""), pattern.trim_start_matches("./").trim_end_matches('/'));
+        let begins = name.match_indices(['/', ':']).map(|(at, _)| at + 1);
+        std::iter::once(0)
+            .chain(begins)
+            .filter_map(|at| name.get(at..))
+            .any(|end| glob::matches(pattern, end))
+    }
+
+    /// The directories below a place, from there, and whether each has a kustomization; `None` if they are too many to be looked
+    /// through.
+    pub(crate) fn directories_below(&self, place: &str) -> Result<Option<Vec<(String, bool)>>, PorchError> {
+        let Some(tree) = self.tree else { return Ok(None) };
+        let (mut found, mut open) = (Vec::new(), vec![String::new()]);
+        while let Some(dir) = open.pop() {
+            if found.len() == DIRECTORIES_MAX {
+                return Ok(None);
+            }
+            let names = tree.names(&join(place, &dir))?;
+            let inner = names.iter().filter_map(|name| name.strip_suffix('/'));
+            open.extend(inner.map(|name| join(&dir, name)));
+            let is_kustomized = names.iter().any(|name| KUSTOMIZATIONS.contains(&name.as_str()));
+            found.push((dir, is_kustomized));
+        }
+        Ok(Some(found))
     }
 
     /// The kustomization of a directory, if it has one.

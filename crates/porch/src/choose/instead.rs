@@ -157,25 +157,32 @@ impl View<'_, '_> {
     /// An entry of this name that stands for pods and has no number.
     fn pods_without_number(&self) -> Option<String> {
         let named = |object: &&Rendered| {
-            let Object { group, kind, made, .. } = &*object.object;
-            let is_called =
-                object.name() == self.wanted.name || made.names.iter().any(|name| name == self.wanted.name);
-            has_no_number(group, kind) && is_called && self.is_for_here(object)
+            has_no_number(&object.object.group, &object.object.kind) && self.stands_for_target(object)
         };
         let object = &self.built.objects.iter().find(named)?.object;
         Some(format!("{} holds {}, no {}", self.line_of(object), object.shown(), self.wanted.kinds.named()))
     }
 
-    /// Whether what an object without a number stands for may be of the namespace, or is where that must be stated.
-    fn is_for_here(&self, object: &Rendered) -> bool {
+    /// Whether an object without a number is called like the target, or makes what is, and may be for the namespace, or is where that
+    /// must be stated.
+    fn stands_for_target(&self, object: &Rendered) -> bool {
+        let all = &object.object.made;
+        let mut named = all.iter().filter(|made| made.names.iter().any(|name| name == self.wanted.name));
+        let is_called = object.name() == self.wanted.name;
         if !self.wanted.said {
-            return self.is_here(object) || is_remote_rule(&object.object);
+            let is_remote = is_remote_rule(&object.object);
+            return (is_called || named.next().is_some()) && (self.is_here(object) || is_remote);
         }
-        let made = &object.object.made;
-        // A deployer of a directory makes what is there, which is searched by itself.
-        let is_of_directory = made.names.is_empty() && is_remote_rule(&object.object);
-        let space = made.space.as_deref().or_else(|| object.namespace());
-        !is_of_directory && space == Some(self.wanted.namespace)
+        let is_here = |space: Option<&str>| space.or(object.namespace()) == Some(self.wanted.namespace);
+        // A deployer of a directory makes what is there, which is searched by itself, and a set of them nothing of its own name.
+        let is_one =
+            object.object.kind != "ApplicationSet" && !(all.is_empty() && is_remote_rule(&object.object));
+        let by_its_own = || {
+            let spaces = all.iter().map(|made| made.space.as_deref());
+            let none = all.is_empty().then_some(None);
+            is_called && is_one && spaces.chain(none).any(is_here)
+        };
+        named.any(|made| is_here(made.space.as_deref())) || by_its_own()
     }
 
     /// A workload that is part of another object.

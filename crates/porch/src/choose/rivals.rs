@@ -1,10 +1,11 @@
 //! What else decides a number: the rules of other objects, and what Flux and Argo CD deploy from a directory.
 
 use super::{Scaled, View, is_below};
-use crate::files::{parent, resolve};
+use crate::files::{join, parent, resolve};
+use crate::glob;
 use crate::objects::{Object, SOURCE};
 use crate::rendered::Rendered;
-use crate::rules::{ARGO_CONFIG, Made, Part, Rule, is_filled_in, of_patch};
+use crate::rules::{ARGO_CONFIG, Part, Rule, is_filled_in, of_patch};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -73,7 +74,7 @@ impl View<'_, '_> {
             labels: Vec::new(),
             rules: Vec::new(),
             deploys: Vec::new(),
-            made: Made::default(),
+            made: Vec::new(),
         };
         // Which labels it has is not known here.
         let mut rendered = Rendered::plain(Rc::new(object));
@@ -85,8 +86,7 @@ impl View<'_, '_> {
     pub(crate) fn deployed_by(&self, object: &Rendered) -> Option<String> {
         let to = |other: &&Rendered| {
             other.object.deploys.iter().any(|(dir, namespace)| {
-                namespace == self.wanted.namespace
-                    && (is_filled_in(dir) || self.deploys(dir, &object.object.file) == Some(true))
+                namespace == self.wanted.namespace && self.deploys(dir, &object.object.file) == Some(true)
             })
         };
         let other = self.built.objects.iter().find(to)?;
@@ -133,8 +133,8 @@ impl View<'_, '_> {
         rules.iter().any(|rule| is_aimed || is_for(rule))
     }
 
-    /// Whether a directory of the repository holds a file, or has a kustomization that brings it in; `None` if that
-    /// directory is not here.
+    /// Whether a directory of the repository, in whose path an asterisk is any text, holds a file, or has a kustomization that
+    /// brings it in; `None` if that directory is not here.
     fn deploys(&self, dir: &str, file: &str) -> Option<bool> {
         let key = (dir.to_owned(), file.to_owned());
         let known = self.deployed.known.borrow().get(&key).copied();
@@ -144,14 +144,36 @@ impl View<'_, '_> {
         if self.deployed.known.borrow().len() >= DIRECTORIES_MAX {
             return Some(true);
         }
-        let is_in = |place: &str| place.is_empty() || is_below(place, file);
+        let (head, rest) = match dir.split_once('*') {
+            Some((head, _)) => dir.split_at(head.rfind('/').map_or(0, |slash| slash + 1)),
+            None => (dir, ""),
+        };
         // A directory that cannot be looked at may hold or bring in any file.
-        let found = self
-            .world
-            .place_of(dir)
-            .map_or(Some(true), |place| place.map(|place| is_in(&place) || self.brings(&place, file)));
+        let found = match self.world.place_of(head) {
+            _ if !rest.is_empty() && self.world.root_is_like(dir) => Some(true),
+            Ok(Some(place)) if rest.is_empty() => {
+                Some(place.is_empty() || is_below(&place, file) || self.brings(&place, file))
+            }
+            Ok(Some(place)) => self.deploys_like(&place, rest, file),
+            Ok(None) => None,
+            Err(_) => Some(true),
+        };
         self.deployed.known.borrow_mut().insert(key, found);
         found
+    }
+
+    /// Whether any of the directories below a place that are like a pattern holds a file or brings it in; `None` if none is like
+    /// it.
+    fn deploys_like(&self, place: &str, pattern: &str, file: &str) -> Option<bool> {
+        let pattern = pattern.trim_end_matches('/');
+        // What cannot be looked through may bring it in.
+        let Ok(Some(all)) = self.world.directories_below(place) else { return Some(true) };
+        let mut like = all.iter().filter(|(dir, _)| glob::matches(pattern, dir)).peekable();
+        like.peek()?;
+        Some(like.any(|(dir, is_kustomized)| {
+            let dir = join(place, dir);
+            dir.is_empty() || is_below(&dir, file) || (*is_kustomized && self.brings(&dir, file))
+        }))
     }
 
     /// Whether the kustomization of a directory brings a file in. One that cannot be built may.

@@ -1,6 +1,7 @@
 //! What Flux and Argo CD decide in what they build from a directory of a repository, and where they deploy it to.
 
-use super::{Name, Part, Rule, SETS, aims_of, decides_number, each_of, is_filled_in, itself};
+use super::sets::applications;
+use super::{Name, Part, Rule, SETS, aims_of, decides_number, each_of, is_filled_in, itself, pattern_of};
 use crate::kinds::Kinds;
 use crate::yaml::{self, Node};
 
@@ -19,11 +20,16 @@ pub(crate) const ARGO_CONFIG: &str = "argocd-cm";
 /// The beginning of the keys there by which differences of one kind, or of all, are ignored.
 const IGNORED_OF: &str = "resource.customizations.ignoreDifferences.";
 
+/// The namespace that an Application gives to what states none.
+const DESTINED: &[&str] = &["destination", "namespace"];
+
 /// What one deployer builds.
 struct Source<'s> {
     kinds: Kinds<'s>,
-    /// The directory; `None` for any.
+    /// The directory, in which an asterisk is any text; `None` for any.
     dir: Option<String>,
+    /// Whether nothing of the directory is a template or variable.
+    is_known: bool,
 }
 
 /// The rules of an object of Flux or Argo CD.
@@ -33,26 +39,62 @@ pub(super) fn rules_of(node: &Node, group: &str, kind: &str, kinds: Kinds<'_>) -
             let of_spec = |spec| Source::new(spec, kinds).build(spec);
             node.get("spec").map(of_spec).unwrap_or_default()
         }
-        ("argoproj.io", "Application" | "ApplicationSet") => {
-            let ignored = spec_of(node).and_then(|spec| spec.get("ignoreDifferences"));
-            let space = spec_of(node).and_then(|spec| spec.text_at(&["destination", "namespace"]));
-            let built = |source: &Node| {
-                let from = Source::new(source, kinds);
-                let given = space.and_then(|space| from.given(source, space));
-                let fields = source.get("kustomize").map(|fields| from.kustomize(fields));
-                let ignored = ignored.map(|ignored| from.ignored(ignored));
-                fields.into_iter().chain(ignored).flatten().chain(given).collect::<Vec<Rule>>()
-            };
-            let patch = node.text_at(&["spec", "templatePatch"]);
-            let may_set = patch.is_some_and(|text| kinds.speaks_of_number(text));
-            let of_patch = may_set.then(|| Rule::new(None, Name::Any, TEMPLATE_PATCH));
-            sources(node).into_iter().flat_map(built).chain(of_patch).collect()
-        }
+        ("argoproj.io", "Application" | "ApplicationSet") => of_argo(node, kind, kinds),
         ("", "ConfigMap") if node.text_at(&["metadata", "name"]) == Some(ARGO_CONFIG) => {
             ignored_everywhere(node, kinds)
         }
         _ => Vec::new(),
     }
+}
+
+/// The rules of an Application, or of all that an `ApplicationSet` makes.
+fn of_argo(node: &Node, kind: &str, kinds: Kinds<'_>) -> Vec<Rule> {
+    let all = applications(node, kind);
+    let mut rules = Vec::new();
+    for spec in all.iter().map(|one| &*one.spec) {
+        let ignored = spec.get("ignoreDifferences");
+        for source in sources(spec) {
+            let from = Source::new(source, kinds);
+            rules.extend(source.get("kustomize").into_iter().flat_map(|fields| from.kustomize(fields)));
+            rules.extend(ignored.into_iter().flat_map(|ignored| from.ignored(ignored)));
+            rules.extend(spec.text_at(DESTINED).and_then(|space| from.given(source, space)));
+        }
+    }
+    let is_open = |spec: &Node| {
+        let inner =
+            sources(spec).into_iter().filter_map(|source| source.text_at(&["kustomize", "namespace"]));
+        inner.chain(spec.text_at(DESTINED)).any(is_filled_in)
+    };
+    unite(&mut rules, all.iter().any(|one| is_open(&one.spec)));
+    let may_set = node.text_at(&["spec", "templatePatch"]).is_some_and(|text| kinds.speaks_of_number(text));
+    if may_set && !all.iter().all(|one| one.is_patched) {
+        rules.push(Rule::new(None, Name::Any, TEMPLATE_PATCH));
+    }
+    rules
+}
+
+/// Makes one rule of those that give other namespaces to what is in one directory: an object may be in each of them. If one of the
+/// namespaces is not known, no rule tells which it is not in.
+fn unite(rules: &mut Vec<Rule>, is_one_unknown: bool) {
+    let mut kept: Vec<Rule> = Vec::new();
+    for mut rule in std::mem::take(rules) {
+        let Name::Not(spaces) = &mut rule.space else {
+            if kept.last() != Some(&rule) {
+                kept.push(rule);
+            }
+            continue;
+        };
+        let same = kept.iter_mut().find_map(|known| match &mut known.space {
+            Name::Not(all) if known.dir == rule.dir && known.does == rule.does => Some(all),
+            _ => None,
+        });
+        match same {
+            _ if is_one_unknown => {}
+            Some(all) => all.append(spaces),
+            None => kept.push(rule),
+        }
+    }
+    *rules = kept;
 }
 
 /// The rules of the settings of Argo CD by which it ignores differences of the number in all that it deploys.
@@ -97,13 +139,14 @@ fn speaks_of_number(entry: &Node, kinds: Kinds<'_>) -> bool {
 
 /// The rules of a file that Argo CD merges into the source of what it builds from the directory of that file.
 pub(crate) fn of_source(document: &Node, dir: &str, kinds: Kinds<'_>) -> Vec<Rule> {
-    let source = Source { kinds, dir: Some(dir.to_owned()) };
+    let source = Source { kinds, dir: Some(dir.to_owned()), is_known: true };
     document.get("kustomize").map(|kustomize| source.kustomize(kustomize)).unwrap_or_default()
 }
 
-/// The directories that an object deploys, and the namespace that it gives to what states none in each.
+/// The directories that an object deploys, in which an asterisk is any text, and the namespace that it gives to what states none in
+/// each.
 pub(crate) fn deploys(node: &Node, group: &str, kind: &str) -> Vec<(String, String)> {
-    let path = |holder: &Node| holder.text_at(&["path"]).unwrap_or_default().to_owned();
+    let path = |holder: &Node| pattern_of(holder.text_at(&["path"]).unwrap_or_default());
     match (group, kind) {
         ("kustomize.toolkit.fluxcd.io", "Kustomization") => {
             let spec = node.get("spec").into_iter();
@@ -112,25 +155,23 @@ pub(crate) fn deploys(node: &Node, group: &str, kind: &str) -> Vec<(String, Stri
             each.collect()
         }
         ("argoproj.io", "Application" | "ApplicationSet") => {
-            let space = spec_of(node).and_then(|spec| spec.text_at(&["destination", "namespace"]));
-            let each = sources(node).into_iter().filter_map(|source| {
-                let space = source.text_at(&["kustomize", "namespace"]).or(space)?;
-                Some((path(source), space.to_owned()))
-            });
-            each.collect()
+            let mut each = Vec::new();
+            for one in applications(node, kind) {
+                let given = sources(&one.spec).into_iter().filter_map(|source| {
+                    let space = source.text_at(&["kustomize", "namespace"]).or(one.spec.text_at(DESTINED))?;
+                    Some((path(source), space.to_owned()))
+                });
+                each.extend(given);
+            }
+            each.dedup();
+            each
         }
         _ => Vec::new(),
     }
 }
 
-/// The `spec` of an Application, also of those that an `ApplicationSet` makes.
-fn spec_of(node: &Node) -> Option<&Node> {
-    node.at(&["spec", "template", "spec"]).or_else(|| node.get("spec"))
-}
-
 /// The sources of an Application.
-fn sources(node: &Node) -> Vec<&Node> {
-    let Some(spec) = spec_of(node) else { return Vec::new() };
+fn sources(spec: &Node) -> Vec<&Node> {
     let listed = spec.get("sources").map(Node::items).unwrap_or_default();
     let dry = spec.at(&["sourceHydrator", "drySource"]);
     spec.get("source").into_iter().chain(dry).chain(listed).collect()
@@ -139,8 +180,9 @@ fn sources(node: &Node) -> Vec<&Node> {
 impl<'s> Source<'s> {
     /// What is built from the `path` that a node says.
     fn new(node: &Node, kinds: Kinds<'s>) -> Self {
-        let dir = node.text_at(&["path"]).filter(|dir| !is_filled_in(dir));
-        Self { kinds, dir: dir.map(str::to_owned) }
+        let path = node.text_at(&["path"]);
+        let is_known = path.is_some_and(|path| !path.contains(['{', '$']));
+        Self { kinds, dir: path.map(pattern_of).filter(|pattern| pattern != "*"), is_known }
     }
 
     fn rule(&self, rule: Rule) -> Rule {
@@ -157,9 +199,9 @@ impl<'s> Source<'s> {
 
     /// The namespace that an Application gives to what states none in a directory.
     fn given(&self, source: &Node, space: &str) -> Option<Rule> {
-        let is_one = self.dir.is_some() && !space.is_empty() && !is_filled_in(space);
+        let is_one = self.is_known && !space.is_empty() && !is_filled_in(space);
         let is_last = source.at(&["kustomize", "namespace"]).is_none();
-        let space = Name::Not(space.to_owned());
+        let space = Name::Not(vec![space.to_owned()]);
         let rule = Rule { space, is_for_unsaid: true, ..Rule::new(None, Name::Any, GIVES_SPACE) };
         (is_one && is_last).then(|| self.rule(rule))
     }
@@ -182,13 +224,13 @@ impl<'s> Source<'s> {
         let mut rules = Vec::new();
         let affixes = ["namePrefix", "nameSuffix"].iter().filter_map(|key| holder.text_at(&[key]));
         // What is built of any directory would be renamed for all.
-        if self.dir.is_some() && affixes.into_iter().any(|text| !text.is_empty()) {
+        if self.is_known && affixes.into_iter().any(|text| !text.is_empty()) {
             rules.push(self.rule(Rule::new(None, Name::Any, RENAMES)));
         }
         let space = holder.text_at(&["targetNamespace"]).or_else(|| holder.text_at(&["namespace"]));
-        let space = space.filter(|space| !space.is_empty() && !is_filled_in(space) && self.dir.is_some());
+        let space = space.filter(|space| !space.is_empty() && !is_filled_in(space) && self.is_known);
         rules.extend(space.map(|space| {
-            let space = Name::Not(space.to_owned());
+            let space = Name::Not(vec![space.to_owned()]);
             self.rule(Rule { space, ..Rule::new(None, Name::Any, MOVES) })
         }));
         for entry in listed("patches").iter().chain(listed("patchesJson6902")) {

@@ -1,6 +1,8 @@
 //! What other objects make: Helm releases, and the workloads of an application model. Their names are not those of the
 //! objects that say them, and they may be in another namespace.
 
+use super::is_filled_in;
+use super::sets::applications;
 use crate::yaml::{self, Node};
 
 /// The value by which most charts call what they make.
@@ -14,8 +16,29 @@ pub(crate) struct Made {
     pub space: Option<String>,
 }
 
-/// What an object makes.
-pub(crate) fn made(node: &Node, group: &str, kind: &str) -> Made {
+/// What an object makes, by namespaces; nothing if it says no name.
+pub(crate) fn made(node: &Node, group: &str, kind: &str) -> Vec<Made> {
+    let all = match (group, kind) {
+        ("argoproj.io", "Application" | "ApplicationSet") => {
+            let all = applications(node, kind);
+            all.iter().map(|one| of_argo(&one.spec, Some(one.name.as_str()))).collect()
+        }
+        _ => vec![of_one(node, group, kind)],
+    };
+    all.into_iter().filter(|made| *made != Made::default()).collect()
+}
+
+/// What one Application makes of charts. A name with a template is not known here.
+fn of_argo(spec: &Node, own: Option<&str>) -> Made {
+    let one = spec.get("source").into_iter();
+    let all = one.chain(spec.get("sources").map(Node::items).unwrap_or_default());
+    let names: Vec<String> =
+        all.flat_map(|source| of_chart(source, own)).filter(|name| !is_filled_in(name)).collect();
+    let space = spec.text_at(&["destination", "namespace"]).filter(|_| !names.is_empty());
+    Made { space: space.map(str::to_owned), names }
+}
+
+fn of_one(node: &Node, group: &str, kind: &str) -> Made {
     if (group, kind) == ("fn.kpt.dev", "RenderHelmChart") {
         return of_function(node);
     }
@@ -32,14 +55,6 @@ pub(crate) fn made(node: &Node, group: &str, kind: &str) -> Made {
             let set = spec.text_at(&["set", FULL_NAME]).map(str::to_owned);
             let full = spec.get("valuesContent").and_then(full_name);
             Made { names: names([own.map(str::to_owned), set, full]), space }
-        }
-        ("argoproj.io", "Application") => {
-            let space = spec.text_at(&["destination", "namespace"]);
-            let one = spec.get("source").into_iter();
-            let all = one.chain(spec.get("sources").map(Node::items).unwrap_or_default());
-            let names: Vec<String> = all.flat_map(|source| of_chart(source, own)).collect();
-            let space = space.filter(|_| !names.is_empty()).map(str::to_owned);
-            Made { names, space }
         }
         ("core.oam.dev", "Application") => {
             let parts = spec.get("components").map(Node::items).unwrap_or_default();
