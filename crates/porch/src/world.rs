@@ -23,7 +23,7 @@ const NODES_LOOSE_MAX: usize = 50_000;
 /// The largest number of objects that is kept for one order.
 const OBJECTS_MAX: usize = 20_000;
 
-/// The number of directories that are looked through for kustomizations.
+/// The number of directories that are compared with a pattern.
 const DIRECTORIES_MAX: usize = 256;
 
 /// Files by their path from the root of a tree.
@@ -285,20 +285,23 @@ impl<'t> World<'t> {
             .any(|end| glob::matches(pattern, end))
     }
 
-    /// The directories below a place, from there, and whether each has a kustomization; `None` if they are too many to be looked
-    /// through.
-    pub(crate) fn directories_below(&self, place: &str) -> Result<Option<Vec<(String, bool)>>, PorchError> {
+    /// The directories below a place whose paths from there are like a pattern, from the root of the tree; `None` if there are too
+    /// many to be looked through.
+    pub(crate) fn directories_like(
+        &self,
+        place: &str,
+        pattern: &str,
+    ) -> Result<Option<Vec<String>>, PorchError> {
         let Some(tree) = self.tree else { return Ok(None) };
-        let (mut found, mut open) = (Vec::new(), vec![String::new()]);
+        let (mut found, mut open, mut left) = (Vec::new(), vec![String::new()], DIRECTORIES_MAX);
         while let Some(dir) = open.pop() {
-            if found.len() == DIRECTORIES_MAX {
-                return Ok(None);
-            }
+            let Some(rest) = left.checked_sub(1) else { return Ok(None) };
+            left = rest;
             let names = tree.names(&join(place, &dir))?;
-            let inner = names.iter().filter_map(|name| name.strip_suffix('/'));
-            open.extend(inner.map(|name| join(&dir, name)));
-            let is_kustomized = names.iter().any(|name| KUSTOMIZATIONS.contains(&name.as_str()));
-            found.push((dir, is_kustomized));
+            open.extend(names.iter().filter_map(|name| name.strip_suffix('/')).map(|name| join(&dir, name)));
+            if glob::matches(pattern, &dir) {
+                found.push(join(place, &dir));
+            }
         }
         Ok(Some(found))
     }

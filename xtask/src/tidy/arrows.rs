@@ -182,7 +182,10 @@ const PORCH_ARROWS: &[(&str, &[&str])] = &[
     ("ytt", &["kinds", "yaml"]),
     ("patch", &["rendered", "rules", "glob", "kinds", "yaml"]),
     ("rendered", &["objects", "rules", "yaml"]),
-    ("world", &["krmignore", "objects", "kinds", "tree", "survey", "text", "ytt", "files", "yaml", "error"]),
+    (
+        "world",
+        &["krmignore", "objects", "kinds", "glob", "tree", "survey", "text", "ytt", "files", "yaml", "error"],
+    ),
     ("krmignore", &["files"]),
     ("objects", &["rules", "kinds", "files", "yaml", "error"]),
     ("rules", &["glob", "kinds", "yaml"]),

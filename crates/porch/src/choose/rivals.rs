@@ -1,8 +1,7 @@
 //! What else decides a number: the rules of other objects, and what Flux and Argo CD deploy from a directory.
 
 use super::{Scaled, View, is_below};
-use crate::files::{join, parent, resolve};
-use crate::glob;
+use crate::files::{parent, resolve};
 use crate::objects::{Object, SOURCE};
 use crate::rendered::Rendered;
 use crate::rules::{ARGO_CONFIG, Part, Rule, is_filled_in, of_patch};
@@ -167,13 +166,10 @@ impl View<'_, '_> {
     fn deploys_like(&self, place: &str, pattern: &str, file: &str) -> Option<bool> {
         let pattern = pattern.trim_end_matches('/');
         // What cannot be looked through may bring it in.
-        let Ok(Some(all)) = self.world.directories_below(place) else { return Some(true) };
-        let mut like = all.iter().filter(|(dir, _)| glob::matches(pattern, dir)).peekable();
-        like.peek()?;
-        Some(like.any(|(dir, is_kustomized)| {
-            let dir = join(place, dir);
-            dir.is_empty() || is_below(&dir, file) || (*is_kustomized && self.brings(&dir, file))
-        }))
+        let Ok(Some(like)) = self.world.directories_like(place, pattern) else { return Some(true) };
+        let mut holds =
+            like.iter().map(|dir| dir.is_empty() || is_below(dir, file) || self.brings(dir, file));
+        (!like.is_empty()).then(|| holds.any(|is| is))
     }
 
     /// Whether the kustomization of a directory brings a file in. One that cannot be built may.
