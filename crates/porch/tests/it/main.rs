@@ -24,6 +24,7 @@ mod locks;
 mod page;
 mod processes;
 mod program;
+mod put_right;
 mod reasons;
 mod remotes;
 mod rendered;

@@ -3,6 +3,10 @@
 
 use crate::git::{commits, committed, git, shim, try_git};
 use crate::shop::{Run, Shop};
+use conductor_testkit::calls::Class;
+use conductor_testkit::{Action, at_call};
+use rustix::io::Errno;
+use serde_json::json;
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -123,6 +127,54 @@ fn every_linked_work_tree_of_the_branch_follows() {
         assert!(shop.read(&format!("{tree}/{FILE}")).contains("replicas: 6 "), "{tree}");
     }
     clean(&shop, "repo");
+}
+
+#[test]
+fn a_linked_work_tree_of_a_bare_repository_follows() {
+    let Some(shop) = committed() else { return };
+    git(&shop, "remote.git", &["worktree", "add", "-q", "../one", "main"]);
+    for (replicas, place) in [(5, "remote.git"), (6, "one")] {
+        porch(&shop, replicas, &["--git", place]).line();
+        assert_eq!(git(&shop, "one", &["status", "--porcelain"]), "", "{place}");
+        assert!(shop.read(&format!("one/{FILE}")).contains(&format!("replicas: {replicas} ")), "{place}");
+    }
+}
+
+#[test]
+fn an_index_that_another_git_has_locked_is_waited_for() {
+    let Some(shop) = committed() else { return };
+    let (lock, over) = (shop.put("repo/.git/index.lock", ""), AtomicBool::new(false));
+    let run = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // It is there as long as somebody waits for the lock.
+            while !shop.path("repo/.git/conductor-loop.lock").exists() && !over.load(Ordering::Acquire) {
+                std::thread::yield_now();
+            }
+            fs::remove_file(&lock).unwrap();
+        });
+        let run = porch(&shop, 5, &["--git", "repo"]);
+        over.store(true, Ordering::Release);
+        run
+    });
+    run.line();
+    clean(&shop, "repo");
+}
+
+#[test]
+fn where_there_are_no_hard_links_an_index_is_locked_all_the_same() {
+    let Some(shop) = committed() else { return };
+    for errno in [Errno::PERM, Errno::OPNOTSUPP] {
+        let replicas = if errno == Errno::PERM { 5 } else { 6 };
+        let command = shop.command(&shop.intent(replicas), &["--git", "repo"]);
+        let call = (Class::Named(&["linkat", "link"]), Action::Fail(errno.raw_os_error()), 1);
+        let Some(report) = at_call(&command, call, 60, &shop.path(".")) else {
+            eprintln!("NOT TESTED: tracing other processes is not permitted here");
+            return;
+        };
+        assert_eq!((report.exit, report.at.is_some()), (Some(0), true), "{errno:?}: {}", report.stderr);
+        clean(&shop, "repo");
+        assert!(shop.read(&format!("repo/{FILE}")).contains(&format!("replicas: {replicas} ")));
+    }
 }
 
 #[test]
@@ -308,15 +360,26 @@ fn a_journal_that_somebody_planted_removes_nothing() {
     let Some(shop) = committed() else { return };
     let victim = shop.put("victim.lock", "precious");
     let tip = git(&shop, "repo", &["rev-parse", "main"]);
-    for (to, lock) in [
-        (tip.as_str(), victim.display().to_string()),
-        (&tip, shop.path("repo/.git/../../victim.lock").display().to_string()),
-        ("--output=victim.lock", shop.path("repo/.git/HEAD.lock").display().to_string()),
+    let own = |name: &str| shop.path(&format!("repo/.git/{name}")).display().to_string();
+    let (branch, head) = ("refs/heads/main", own("HEAD.lock"));
+    for (branch, from, to, lock) in [
+        (branch, None, tip.as_str(), victim.display().to_string()),
+        (branch, None, &tip, own("../../victim.lock")),
+        (branch, None, &tip, own("config")),
+        (branch, None, &tip, own("packed-refs")),
+        (branch, None, "--output=victim.lock", head.clone()),
+        (branch, None, &format!("{tip}~"), head.clone()),
+        (branch, None, &tip[..39], head.clone()),
+        (branch, Some("--output=victim.lock"), &tip, head.clone()),
+        ("HEAD", None, &tip, head.clone()),
     ] {
-        let text = format!(r#"{{"branch":"refs/heads/main","from":null,"to":"{to}","locks":["{lock}"]}}"#);
+        let text = json!({"branch": branch, "from": from, "to": to, "locks": [lock]}).to_string();
         shop.put("repo/.git/conductor-loop.journal", text);
-        porch(&shop, 5, &["--git", "repo"]).refused(74, "conductor-loop.journal");
+        shop.put("repo/.git/packed-refs", "# mine\n");
+        porch(&shop, 5, &["--git", "repo"]).refused(74, "conductor-loop.journal is not as we write it");
         assert_eq!(shop.read("victim.lock"), "precious");
+        assert_eq!(shop.read("repo/.git/packed-refs"), "# mine\n");
+        assert!(shop.path("repo/.git/config").exists());
     }
 }
 
