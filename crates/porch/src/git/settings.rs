@@ -253,6 +253,7 @@ mod tests {
             "ssh",
             "ssh -i /etc/keys/deploy -o IdentitiesOnly=yes -F /dev/null",
             "/usr/bin/ssh -p 2222 -oStrictHostKeyChecking=yes -o UserKnownHostsFile=/etc/keys/known",
+            "ssh -i/etc/keys/deploy -p2222 -lgit",
         ] {
             assert!(is_plain_ssh(plain), "{plain}");
         }
@@ -274,9 +275,18 @@ mod tests {
         for plain in ["", "store", "store --file=/etc/keys/tokens", "cache --timeout=300"] {
             assert!(is_plain_helper(plain), "{plain}");
         }
-        for other in ["!touch PWN", "/tmp/helper", "x", "store; x", "cache --socket /tmp/x"] {
+        for other in
+            ["!touch PWN", "/tmp/helper", "x", "store; x", "cache --socket /tmp/x", "store $(x)", "cache | x"]
+        {
             assert!(!is_plain_helper(other), "{other}");
         }
+    }
+
+    #[test]
+    fn only_refs_in_files_are_read_without_git() {
+        let said = |listing: &str| Configured::parse(listing.as_bytes()).has_ref_files();
+        assert!(said("") && said("local\0extensions.refstorage\nfiles\0"));
+        assert!(!said("local\0extensions.refstorage\nreftable\0"));
     }
 
     #[test]

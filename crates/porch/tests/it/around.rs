@@ -202,9 +202,14 @@ fn a_commit_is_searched_by_the_same_rules() {
     };
     commit();
     shop.porch(&shop.intent(5), &["--git", &repository, "--dry-run"]).expect(0);
-    for (link, target) in
-        [("v1.2", "../v1"), ("web.yaml", "web.txt"), ("notes.txt", "/srv/notes.txt"), ("b.yaml", "LICENSE")]
-    {
+    symlink("v1", shop.path("repo/now")).unwrap();
+    for (link, target) in [
+        ("v1.2", "../v1"),
+        ("web.yaml", "web.txt"),
+        ("notes.txt", "/srv/notes.txt"),
+        ("b.yaml", "LICENSE"),
+        ("c.yaml", "../now/a.yaml"),
+    ] {
         shop.put("repo/shop/web.txt", "kind: Deployment\n");
         symlink(target, shop.path(&format!("repo/shop/{link}"))).unwrap();
         commit();
@@ -322,4 +327,18 @@ fn wait_until_older(path: &Path, age: Duration) {
     while changed.elapsed().unwrap_or_default() < age {
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn a_search_elsewhere_in_a_commit_that_ends_early_is_told() {
+    let Some(shop) = committed() else { return };
+    for n in 0..300 {
+        shop.put(&format!("repo/others/{n}.yaml"), "kind: Service\nmetadata: {name: a}\n");
+    }
+    git(&shop, "repo", &["add", "."]);
+    git(&shop, "repo", &["commit", "-q", "-m", "Many"]);
+    let repository = shop.path("repo").display().to_string();
+    let note =
+        shop.porch(&shop.intent(5), &["--git", &repository]).line()["note"].as_str().unwrap().to_owned();
+    assert!(note.contains("has more than 256 directories and files; the rest was not searched"), "{note}");
 }

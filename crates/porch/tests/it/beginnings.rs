@@ -63,6 +63,13 @@ fn a_branch_that_cannot_be_read_is_not_one_that_is_not_there() {
     shop.put("repo/.git/refs/heads/main", "");
     porch(&shop, 5, &["--git", "repo", "--branch", "main"]).refused(74, "refs/heads/main");
     assert_eq!(shop.read("repo/.git/refs/heads/main"), "");
+    // Nor is a repository without a branch that can be read one without a commit.
+    git(&shop, ".", &["init", "-q", "-b", "main", "new"]);
+    shop.put("new/.git/refs/heads/other", "");
+    porch(&shop, 5, &["--git", "new"]).refused(74, "there is no branch main (there is: no branch)");
+    // Another ref that cannot be read does not matter where the branch is there.
+    shop.put("remote.git/refs/conductor-loop/base", "");
+    porch(&shop, 5, &["--git", "remote.git"]).line();
 }
 
 #[test]
@@ -89,7 +96,7 @@ fn a_review_branch_begins_where_the_operator_says() {
         let diff = porch(&shop, 5, &[&flags[..], &["--dry-run"]].concat()).expect(0).stdout;
         assert!(diff.contains("+  replicas: 5"), "{diff}");
         let line = porch(&shop, 5, &flags).line();
-        assert!(line["note"].as_str().unwrap().contains("it begins at"), "{line}");
+        assert!(line["note"].as_str().unwrap().contains("it begins at main ("), "{line}");
         let main = git(&shop, "remote.git", &["rev-parse", "main"]);
         assert_eq!(git(&shop, "remote.git", &["rev-parse", "scale/web~"]), main, "{from}");
         // Without a change, no note and no branch.
@@ -201,6 +208,16 @@ fn what_is_pushed_is_read_where_it_is_pushed() {
     assert_eq!((commits(&shop, "write.git"), commits(&shop, "remote.git")), (4, 1));
     git(&shop, "repo", &["config", "--add", "remote.origin.pushurl", "../remote.git"]);
     porch(&shop, 8, &["--git", "repo", "--push", "origin"]).refused(74, "has 2 addresses");
+    // The address for pushes may also come from a rule for all of them.
+    git(&shop, "repo", &["config", "--unset-all", "remote.origin.pushurl"]);
+    git(&shop, "repo", &["config", "url.../write.git.pushInsteadOf", "../remote.git"]);
+    for replicas in [8, 9] {
+        porch(&shop, replicas, &["--git", "repo", "--push", "origin"]).line();
+    }
+    assert_eq!((commits(&shop, "write.git"), commits(&shop, "remote.git")), (6, 1));
+    // An address is not looked up as a name.
+    porch(&shop, 10, &["--git", "repo", "--push", "../write.git"]).line();
+    assert_eq!(commits(&shop, "write.git"), 7);
 }
 
 #[test]
@@ -246,4 +263,82 @@ fn a_branch_that_keeps_moving_is_come_up_with() {
     command.env("PATH", shim(&shop, "update-ref", &race));
     crate::shop::Run::of(&command.output().unwrap()).line();
     assert_eq!(commits(&shop, "remote.git"), 14);
+}
+
+#[test]
+fn a_branch_that_leads_to_no_commit_is_named_and_stays() {
+    let Some(shop) = committed() else { return };
+    let tree = git(&shop, "remote.git", &["rev-parse", "main^{tree}"]);
+    for name in ["packed-refs", "refs/heads/main"] {
+        let _ = fs::remove_file(shop.path(&format!("remote.git/{name}")));
+    }
+    shop.put("remote.git/refs/heads/main", format!("{tree}\n"));
+    porch(&shop, 5, &["--git", "remote.git"]).refused(74, "refs/heads/main leads to a tree, not to a commit");
+    assert_eq!(shop.read("remote.git/refs/heads/main").trim_end(), tree);
+}
+
+#[test]
+fn of_many_branches_ten_are_named_and_the_rest_counted() {
+    let Some(shop) = committed() else { return };
+    for number in 0..9 {
+        git(&shop, "repo", &["branch", &format!("b{number}")]);
+    }
+    let flags = ["--git", "repo", "--branch", "mian"];
+    porch(&shop, 5, &flags).refused(74, "b7, b8, main); name one of those");
+    git(&shop, "repo", &["branch", "next"]);
+    git(&shop, "repo", &["branch", "other"]);
+    porch(&shop, 5, &flags).refused(74, "b7, b8, main, 2 more); name one of those");
+}
+
+#[test]
+fn a_submodule_s_checkout_and_a_work_tree_s_own_directory_are_repositories() {
+    let Some(shop) = committed() else { return };
+    // The checkout of a submodule follows, though git names another place for it.
+    git(&shop, ".", &["init", "-q", "-b", "main", "super"]);
+    let address = shop.path("remote.git").display().to_string();
+    let words = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &address, "sub"];
+    git(&shop, "super", &words);
+    let line = porch(&shop, 5, &["--git", "super/sub"]).line();
+    assert_eq!(line["commit"].as_str(), Some(git(&shop, "super/sub", &["rev-parse", "main"]).as_str()));
+    assert_eq!(git(&shop, "super/sub", &["status", "--porcelain"]), "");
+    assert!(shop.read("super/sub/shop/web/deployment.yaml").contains("replicas: 5 "));
+    // The branch of a linked work tree, by the directory where git keeps its HEAD.
+    git(&shop, "repo", &["worktree", "add", "-q", "../one", "-b", "one"]);
+    let line = porch(&shop, 7, &["--git", "repo/.git/worktrees/one"]).line();
+    assert_eq!(line["branch"], "one");
+    assert_eq!(git(&shop, "one", &["status", "--porcelain"]), "");
+    assert!(shop.read("one/shop/web/deployment.yaml").contains("replicas: 7 "));
+}
+
+#[test]
+fn a_leftover_of_the_name_of_a_plan_s_own_directory_is_passed_over() {
+    let Some(shop) = committed() else { return };
+    git(&shop, ".", &["clone", "-q", "remote.git", "other"]);
+    git(&shop, "other", &["commit", "-q", "--allow-empty", "-m", "More"]);
+    git(&shop, "other", &["push", "-q", "origin", "main"]);
+    let script =
+        "mkdir -p scratch/conductor-loop-plan-$$-0/mine; export TMPDIR=$PWD/scratch; exec \"$0\" \"$@\"";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_porch"), "-intent"]).arg(shop.intent(5));
+    command.args(["--git", "repo", "--push", "origin", "--dry-run"]).current_dir(shop.path("."));
+    let run = crate::shop::Run::of(&command.env("HOME", shop.path(".")).output().unwrap()).expect(0);
+    assert!(run.stdout.contains("+  replicas: 5 "), "{}", run.stdout);
+    let left: Vec<_> =
+        fs::read_dir(shop.path("scratch")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(left.len() == 1 && left[0].join("mine").is_dir(), "{left:?}");
+}
+
+#[test]
+fn a_mount_point_without_its_repository_is_none_of_the_repository_around_it() {
+    let Some(shop) = committed() else { return };
+    fs::create_dir(shop.path("repo/mounted")).unwrap();
+    for more in [&[][..], &["--dry-run"]] {
+        let flags = [&["--git", "repo/mounted"][..], more].concat();
+        porch(&shop, 5, &flags).refused(74, "it is an empty directory; mount the repository there");
+    }
+    assert_eq!(commits(&shop, "repo"), 1);
+    // What git says of a place that is in no repository is what is told.
+    porch(&shop, 5, &["--git", "out"]).expect(74);
+    shop.put("plain/file", "x");
+    porch(&shop, 5, &["--git", "plain"]).refused(74, "not a git repository");
 }

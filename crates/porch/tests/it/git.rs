@@ -4,6 +4,7 @@ use crate::has;
 use crate::shop::{Run, Shop};
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -300,20 +301,143 @@ fn routes_lead_to_repositories_and_constraints_narrow_them() {
 
 #[test]
 fn a_commit_with_a_path_that_git_writes_nowhere_is_named() {
+    named_with_its_commit(".git");
+    // Which is such a directory elsewhere, and which git therefore writes nowhere.
+    named_with_its_commit("git~1");
+}
+
+fn named_with_its_commit(dir: &str) {
     let Some(shop) = committed() else { return };
     let script = "b=$(git hash-object -w README.md); e=$(printf '100644 blob %s\\tconfig\\n' $b | git mktree); \
-                  t=$({ git ls-tree main; printf '040000 tree %s\\t.git\\n' $e; } | git mktree); \
+                  t=$({ git ls-tree main; printf '040000 tree %s\\t%s\\n' $e $0; } | git mktree); \
                   git -c user.name=Eve -c user.email=eve@example.org commit-tree -p main -m Evil $t";
-    let output = Command::new("sh").args(["-ec", script]).current_dir(shop.path("repo")).output().unwrap();
+    let output =
+        Command::new("sh").args(["-ec", script, dir]).current_dir(shop.path("repo")).output().unwrap();
     let evil = String::from_utf8(output.stdout).unwrap();
     git(&shop, "repo", &["push", "-q", "origin", &format!("{}:main", evil.trim())]);
     let short = git(&shop, "repo", &["rev-parse", "--short", evil.trim()]);
     // The remote has it, and gets the change; the work tree stays where it was.
     let note = run(&shop, 5, &["--git", "repo", "--push", "origin"]).line()["note"].to_string();
-    assert!(note.contains(&format!("the commit {short} of Eve has the path .git/config")), "{note}");
+    assert!(note.contains(&format!("the commit {short} of Eve has the path {dir}/config")), "{note}");
     assert_eq!(git(&shop, "repo", &["status", "--porcelain"]), "");
     assert_eq!((commits(&shop, "repo"), commits(&shop, "remote.git")), (1, 3));
     // Where nothing is checked out, nothing is written there.
     run(&shop, 6, &["--git", "remote.git"]).line();
     assert_eq!(replicas(&shop, "remote.git"), "6");
+}
+
+#[test]
+fn a_commit_s_package_is_read_with_the_directories_below_it() {
+    let Some(shop) = committed() else { return };
+    let text = shop.read("repo/shop/web/deployment.yaml");
+    fs::remove_file(shop.path("repo/shop/web/deployment.yaml")).unwrap();
+    shop.put("repo/shop/web/apps/front/web.yaml", &text);
+    fs::remove_file(shop.path("repo/shop/web/kustomization.yaml")).unwrap();
+    shop.put("repo/shop/web/.cache/web.yaml", text.replace("replicas: 2 ", "replicas: 3 "));
+    shop.put("repo/shop/web/.draft.yaml", text.replace("replicas: 2 ", "replicas: 4 "));
+    shop.put("repo/shop/web/notes.txt", &text);
+    std::os::unix::fs::symlink("nothing.yaml", shop.path("repo/shop/web/gone.yaml")).unwrap();
+    // Names that sort elsewhere than the same names of directories.
+    shop.put("repo/shop/web-old/notes.txt", "old");
+    shop.put("repo/shop/web.txt", "more");
+    fs::set_permissions(shop.path("repo/shop/web/apps/front/web.yaml"), fs::Permissions::from_mode(0o755))
+        .unwrap();
+    git(&shop, "repo", &["add", "-A"]);
+    git(&shop, "repo", &["commit", "-q", "-m", "Deeper"]);
+    let line = run(&shop, 5, &["--git", "repo"]).line();
+    assert_eq!(
+        (line["file"].as_str(), line["replicas"]["from"].as_u64()),
+        (Some("apps/front/web.yaml"), Some(2))
+    );
+    let diff = git(&shop, "repo", &["diff", "--numstat", "main~1", "main"]);
+    assert_eq!(diff, "1\t1\tshop/web/apps/front/web.yaml");
+    let raw = git(&shop, "repo", &["diff", "--raw", "main~1", "main"]);
+    assert!(raw.starts_with(":100755 100755 "), "{raw}");
+    git(&shop, "repo", &["fsck", "--strict"]);
+    // A link in the place of a file that decides about others is not an absent file.
+    std::os::unix::fs::symlink("apps/front/web.yaml", shop.path("repo/shop/web/.argocd-source-web.yaml"))
+        .unwrap();
+    git(&shop, "repo", &["add", "-A"]);
+    git(&shop, "repo", &["commit", "-q", "-m", "Link"]);
+    run(&shop, 6, &["--git", "repo"])
+        .refused(73, "shop/web/.argocd-source-web.yaml cannot be used: is no regular file");
+}
+
+#[test]
+fn the_bounds_of_a_package_hold_in_a_commit() {
+    type File<'f> = &'f dyn Fn(usize) -> (String, String);
+    let deep = "d/".repeat(70);
+    let long = format!("# {}\n", "x".repeat(4_000_000));
+    let cases: [(&str, usize, File); 3] = [
+        ("depth", 1, &|_| (format!("{deep}x.yaml"), "a: 1\n".to_owned())),
+        ("files", 2_001, &|number| (format!("{number}.yaml"), format!("a: {number}\n"))),
+        ("bytes", 9, &|number| (format!("{number}.yaml"), format!("{long}a: {number}\n"))),
+    ];
+    for (what, count, file) in cases {
+        let Some(shop) = committed() else { return };
+        fs::remove_file(shop.path("repo/shop/web/kustomization.yaml")).unwrap();
+        for number in 0..count {
+            let (name, text) = file(number);
+            shop.put(&format!("repo/shop/web/{name}"), text);
+        }
+        git(&shop, "repo", &["add", "-A"]);
+        git(&shop, "repo", &["commit", "-q", "-m", "Large"]);
+        let run = run(&shop, 5, &["--git", "repo"]).expect(73);
+        assert!(run.stderr.contains("is too large at "), "{what}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn what_a_remote_says_of_a_push_that_came_second_is_tried_again() {
+    for (said, code, words) in [
+        ("[remote rejected] (cannot lock ref 'refs/heads/main')", 75, "5 times in a row"),
+        ("[remote rejected] (failed to update ref)", 75, "5 times in a row"),
+        ("[remote rejected] (protected branch)", 74, "protected branch"),
+        ("[remote failure] (it went away)", 75, "it went away"),
+    ] {
+        let Some(shop) = committed() else { return };
+        let mut command = shop.command(&shop.intent(5), &["--git", "repo", "--push", "origin"]);
+        command.env("PATH", shim(&shop, "push", ":"));
+        let answer = format!("printf '!\\tmain:main\\t%s\\n' \"{said}\"; exit 1");
+        let text = shop.read("shim/git").replace("(PATH=${PATH#*:}; :)", &answer);
+        shop.script("shim/git", &text);
+        Run::of(&command.output().unwrap()).refused(code, words);
+        assert_eq!(commits(&shop, "repo"), 1);
+    }
+}
+
+#[test]
+fn a_branch_follows_a_push_in_which_a_file_and_a_directory_change_places() {
+    let Some(shop) = committed() else { return };
+    shop.put("repo/tools/run/one.sh", "one\n");
+    git(&shop, "repo", &["add", "."]);
+    git(&shop, "repo", &["commit", "-q", "-m", "Tools"]);
+    git(&shop, "repo", &["push", "-q", "origin", "main"]);
+    git(&shop, ".", &["clone", "-q", "remote.git", "other"]);
+    fs::remove_file(shop.path("other/README.md")).unwrap();
+    shop.put("other/README.md/index.md", "more\n");
+    fs::remove_dir_all(shop.path("other/tools/run")).unwrap();
+    shop.put("other/tools/run", "one\n");
+    git(&shop, "other", &["add", "-A"]);
+    git(&shop, "other", &["commit", "-q", "-m", "Places"]);
+    git(&shop, "other", &["push", "-q", "origin", "main"]);
+    let line = run(&shop, 5, &["--git", "repo", "--push", "origin"]).line();
+    assert_eq!(line.get("note"), None);
+    assert_eq!(git(&shop, "repo", &["status", "--porcelain"]), "");
+    assert_eq!(
+        (shop.read("repo/README.md/index.md"), shop.read("repo/tools/run")),
+        ("more\n".into(), "one\n".into())
+    );
+}
+
+#[test]
+fn a_file_of_a_commit_may_be_as_large_as_a_manifest_may_be() {
+    for (more, code) in [(0, 0), (1, 73)] {
+        let Some(shop) = committed() else { return };
+        let text = shop.read("repo/shop/web/deployment.yaml");
+        let rest = (4 << 20) - text.len() - 2 + more;
+        shop.put("repo/shop/web/deployment.yaml", format!("#{}\n{text}", "x".repeat(rest)));
+        git(&shop, "repo", &["commit", "-q", "-a", "-m", "Large"]);
+        run(&shop, 5, &["--git", "repo"]).expect(code);
+    }
 }

@@ -61,8 +61,15 @@ fn what_is_set_for_git_reaches_it_and_the_rest_is_named() {
         ("GIT_CONFIG_KEY_0", "core.askPass"),
         ("GIT_CONFIG_VALUE_0", "/bin/false"),
     ];
-    let other = [("GIT_DIR", "/nowhere"), ("GIT_INDEX_FILE", "/nowhere/index"), ("SECRET", "hidden")];
-    let run = with(&shop, &[&set[..], &other].concat()).expect(75);
+    // What has no effect on the steps here is not passed on either, and not worth a word.
+    let other = [("GIT_DIR", "/nowhere"), ("SECRET", "hidden"), ("GIT_EDITOR", "/nowhere/vi")];
+    // In an order of its own.
+    let mut command = Command::new("env");
+    command.arg("GIT_INDEX_FILE=/nowhere/index").args(other.map(|(name, value)| format!("{name}={value}")));
+    let porch = shop.command(&shop.intent(5), &PUSH);
+    command.arg(porch.get_program()).args(porch.get_args()).current_dir(shop.path("."));
+    command.env("HOME", shop.path(".")).envs(set);
+    let run = Run::of(&command.output().unwrap()).expect(75);
     assert!(run.stderr.contains("not handed on to git: GIT_DIR, GIT_INDEX_FILE)"), "{}", run.stderr);
     let noted = shop.read("noted");
     for (name, value) in set {
@@ -94,6 +101,8 @@ fn ssh_is_told_to_fail_where_it_would_ask() {
     // A program that is not ssh gets only arguments that it knows.
     let wrapper = noting(&shop, "wrapper", "noted");
     let asked = noted(&[("GIT_SSH_COMMAND", &wrapper), ("GIT_SSH_VARIANT", "simple")]);
+    assert!(!asked.contains("BatchMode"), "{asked}");
+    let asked = noted(&[("GIT_SSH_COMMAND", &own), ("GIT_SSH_VARIANT", "simple")]);
     assert!(!asked.contains("BatchMode"), "{asked}");
 }
 
@@ -136,6 +145,7 @@ fn nothing_that_the_repository_names_runs_when_a_remote_is_talked_to() {
     assert!(!shop.path("sprung").exists());
     // Without a remote no program is asked for.
     git(&shop, "repo", &["config", "core.sshCommand", &trap]);
+    porch(&shop, 5, &["--git", "repo", "--dry-run"]).expect(0);
     porch(&shop, 5, &["--git", "repo"]).line();
     assert_eq!(commits(&shop, "repo"), 2);
 }
@@ -195,6 +205,41 @@ fn on_a_terminal_what_takes_long_is_shown() {
     );
     let Some(shown) = on_a_terminal(&shop, &command) else { return };
     assert!(shown.contains("porch: git ls-remote has taken 1 s; it is stopped in"), "{shown}");
+    assert!(!shown.contains("has taken 0 s"), "{shown}");
+}
+
+#[test]
+fn on_a_terminal_the_last_that_git_said_is_shown() {
+    let Some(shop) = committed() else { return };
+    let says = "printf 'remote: Counting: 41%%\\rremote: Counting: 42%%\\r\\n' >&2; sleep 1000";
+    let path = crate::git::shim(&shop, "ls-remote", says);
+    let command = format!(
+        "PATH={path} {} -intent {} --git repo --push origin --timeout 2500ms",
+        env!("CARGO_BIN_EXE_porch"),
+        shop.intent(5).display()
+    );
+    let Some(shown) = on_a_terminal(&shop, &command) else { return };
+    assert!(shown.contains(" s. remote: Counting: 42%"), "{shown}");
+}
+
+#[test]
+fn a_key_with_a_passphrase_is_not_asked_for_on_a_terminal() {
+    let Some(shop) = committed() else { return };
+    if !has("ssh-keygen") {
+        return;
+    }
+    let key = shop.path("key").display().to_string();
+    let words = ["-q", "-t", "ed25519", "-N", "a passphrase", "-f", &key];
+    assert!(Command::new("ssh-keygen").args(words).status().unwrap().success());
+    let command = format!(
+        "{} -intent {} --git repo --signing-key key --timeout 10s",
+        env!("CARGO_BIN_EXE_porch"),
+        shop.intent(5).display()
+    );
+    let Some(shown) = on_a_terminal(&shop, &command) else { return };
+    assert!(shown.contains("E312") && !shown.contains("assphrase for"), "{shown}");
+    assert!(!shown.contains("did not end in time"), "{shown}");
+    assert_eq!(commits(&shop, "repo"), 1);
 }
 
 /// An sshd of our own on loopback, its port, and whether its directory was made for it; ended when dropped.
@@ -297,4 +342,32 @@ fn a_setting_for_pushes_that_cannot_be_followed_is_not_tried_again() {
         git(&shop, "repo", &["config", "--unset", setting]);
     }
     porch(&shop, 5, &PUSH).expect(0);
+}
+
+#[test]
+fn a_transport_that_the_operator_allows_is_used_and_one_that_is_forbidden_is_not() {
+    let Some(shop) = committed() else { return };
+    let own = noting(&shop, "own", "noted");
+    git(&shop, "repo", &["remote", "set-url", "origin", &format!("ext::{own} %S")]);
+    for (allow, used) in [("always", true), ("user", true), ("never", false)] {
+        shop.put(".gitconfig", format!("[protocol \"ext\"]\n\tallow = {allow}\n"));
+        let run = porch(&shop, 5, &PUSH);
+        assert_eq!(run.code, if used { 75 } else { 74 }, "{allow}: {}", run.stderr);
+        assert_eq!(std::fs::remove_file(shop.path("noted")).is_ok(), used, "{allow}");
+    }
+}
+
+#[test]
+fn where_reading_may_fetch_no_program_of_the_repository_runs_either() {
+    let Some(shop) = committed() else { return };
+    for (key, value) in [("extensions.partialClone", "origin"), ("remote.origin.promisor", "true")] {
+        let Some(shop) = committed() else { return };
+        git(&shop, "repo", &["config", key, value]);
+        git(&shop, "repo", &["config", "remote.origin.uploadpack", "/bin/false"]);
+        for flags in [&["--git", "repo"][..], &["--git", "repo", "--dry-run"]] {
+            porch(&shop, 5, flags).refused(74, "a repository's word runs no program here");
+        }
+    }
+    git(&shop, "repo", &["config", "remote.origin.promisor", "true"]);
+    porch(&shop, 5, &["--git", "repo"]).line();
 }
