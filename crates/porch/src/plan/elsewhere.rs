@@ -145,7 +145,7 @@ impl Planner<'_> {
     }
 
     /// Another object of the target elsewhere than around a package that has it. Where the operator's route chose the package, that
-    /// may be another cluster's, and is a note.
+    /// may be another cluster's, and is a note; so is one of which nothing here says the namespace.
     fn second_owner(&self, around: &str, found: &Found) -> Result<Option<String>, PorchError> {
         let search = Search {
             text: &self.assignment.object,
@@ -159,17 +159,19 @@ impl Planner<'_> {
         let survey = self.tree.survey("", search)?;
         let world = World::surveyed(self.tree, "", survey, search);
         let view = View::new(&world, self.wanted())?;
+        let mut unsaid = None;
         for (object, text) in view.doubles(Some(around)) {
             if !found.has_rival_in(object, &self.order.intent.key.namespace) {
                 continue;
             }
-            let why = match object.namespace() {
-                Some(_) => String::new(),
-                None => match self.put_into_namespace(&view, object)? {
-                    Some(reason) => format!(", which {reason}"),
-                    None => continue,
-                },
-            };
+            let mut why = String::new();
+            if object.namespace().is_none() {
+                let Some(reason) = self.put_into_namespace(&view, object)? else {
+                    unsaid.get_or_insert_with(|| format!("{text} too and does not say its namespace"));
+                    continue;
+                };
+                why = format!(", which {reason}");
+            }
             let target = &self.assignment.object;
             if self.assignment.dir.is_some() {
                 return Ok(Some(format!("{text} too{why}")));
@@ -179,7 +181,7 @@ impl Planner<'_> {
             );
             return Err(PorchError::unfit(self.tree.name(""), reason));
         }
-        Ok(None)
+        Ok(unsaid)
     }
 
     /// The files below a directory that may name the object, except those below its entry `except`.
