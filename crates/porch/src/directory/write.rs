@@ -10,7 +10,7 @@ use crate::PorchError;
 use crate::files::{Content, UNFINISHED, join};
 use crate::plan::{Change, Plan};
 use crate::tree::Tree;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat, fstat, fsync, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, fsync, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
@@ -208,7 +208,7 @@ impl Writer<'_> {
                 Ok(Written::Done)
             }
             Ok(Swap::Undone | Swap::Unable) => {
-                remove()?;
+                Self::discard(dir)?;
                 Ok(Written::Stale)
             }
             Ok(Swap::Unsettled) => keep_aside(dir, UNFINISHED).map(|_| Written::Stale),
@@ -259,10 +259,24 @@ impl Writer<'_> {
         Ok(Swap::Done)
     }
 
-    /// Removes what a killed run left; the directory is locked. What is not ours is kept.
+    /// Removes a draft that did not get in. A draft is a file: anything else is somebody's, whom an exchange of his own met in the
+    /// middle of ours.
+    fn discard(dir: &OwnedFd) -> io::Result<()> {
+        match Found::at(dir, UNFINISHED, 0)? {
+            Found::Link(_) | Found::Other(_) => keep_aside(dir, UNFINISHED).map(|_| ()),
+            Found::Absent | Found::File(_) => Ok(unlinkat(dir, UNFINISHED, AtFlags::empty())?),
+        }
+    }
+
+    /// Removes what a killed run left; the directory is locked. What is not ours is kept: a draft is a file or, of a package, a
+    /// directory.
     fn clear(dir: &OwnedFd, change: &Change) -> io::Result<()> {
         match Found::at(dir, UNFINISHED, crate::yaml::BYTES_MAX)? {
             Found::File(seen) if !is_ours(&seen.bytes, change) => keep_aside(dir, UNFINISHED).map(|_| ()),
+            Found::Link(_) => keep_aside(dir, UNFINISHED).map(|_| ()),
+            Found::Other(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => {
+                keep_aside(dir, UNFINISHED).map(|_| ())
+            }
             _ => remove_tree(dir, UNFINISHED),
         }
     }

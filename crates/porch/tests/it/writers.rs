@@ -194,3 +194,52 @@ fn what_a_killed_exchange_left_of_somebody_is_kept() {
     shop.scale(5, &[]).line();
     assert_eq!(fs::read_to_string(kept(".porch-kept-1")).unwrap(), theirs);
 }
+
+/// Everything below a directory that is a link to this target.
+fn links_to(shop: &Shop, target: &str) -> Vec<String> {
+    let all = shop.tree("").into_iter();
+    all.filter(|(_, (_, content))| content == target.as_bytes()).map(|(path, _)| path).collect()
+}
+
+#[test]
+fn a_link_or_pipe_that_a_killed_exchange_left_is_kept() {
+    let shop = Shop::new();
+    std::os::unix::fs::symlink("/somewhere", shop.path("out/shop/web/.porch-tmp")).unwrap();
+    shop.scale(5, &[]).line();
+    assert_eq!(links_to(&shop, "/somewhere"), ["out/shop/web/.porch-kept-1"]);
+    let pipe = shop.path("out/shop/web/.porch-tmp");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+    shop.scale(6, &[]).line();
+    assert!(!pipe.exists() && shop.path("out/shop/web/.porch-kept-2").exists());
+}
+
+/// Whoever exchanges two names, as this engine does, displaces what it has put back.
+#[test]
+fn a_link_that_is_exchanged_with_the_file_again_and_again_is_never_lost() {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    let shop = Shop::new();
+    let (path, other) = (shop.path("out/shop/web/deployment.yaml"), shop.path("out/shop/web/other"));
+    std::os::unix::fs::symlink("/somewhere", &other).unwrap();
+    let engine = Engine::new(Settings { durable: false, ..Settings::new(shop.path("out")) });
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let begin = Instant::now();
+            let mut turn = 0;
+            while begin.elapsed() < WHILE {
+                turn += 1;
+                // One of them may be gone for the instant in which it is put back.
+                let _exchanged = renameat_with(CWD, &path, CWD, &other, RenameFlags::EXCHANGE);
+                std::thread::sleep(Duration::from_micros(turn % 5 * 10));
+            }
+            over.store(true, Ordering::Release);
+        });
+        let mut number = 0;
+        while !over.load(Ordering::Acquire) {
+            number = 1 + number % 90;
+            // The link may be there at the moment, or the file be away.
+            let _refused_or_done = engine.apply(&order("web", number), &patience());
+        }
+    });
+    assert_eq!(links_to(&shop, "/somewhere").len(), 1, "{:?}", shop.tree("out").keys());
+}
