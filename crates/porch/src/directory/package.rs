@@ -2,7 +2,7 @@
 //! successor is built beside it and both are exchanged, and what came out is looked at before it goes.
 
 use super::leftover::is_ours;
-use super::rights::take_after;
+use super::rights::{refuse_append_only, take_after};
 use super::write::{DIR_MODE, Writer, Written, remove_tree, split};
 use super::{DIRECTORY, FILE, Found, Mark, keep_aside, steps_below};
 use crate::PorchError;
@@ -52,8 +52,9 @@ impl Writer<'_> {
             self.make_path(parent_path)?;
         }
         let Some(parent) = self.locked(parent_path)? else { return Ok(Written::Stale) };
+        refuse_append_only(&parent).map_err(|error| PorchError::io(self.tree.full(parent_path), error))?;
         let placed = if self.plan.new {
-            self.place_new(&parent, name).map_err(self.at())?
+            self.place_new(&parent, name).map_err(|error| self.busy(error))?
         } else {
             let Some(old) = self.locked(&self.plan.dir)? else { return Ok(Written::Stale) };
             if !self.is_fresh()? {
@@ -65,6 +66,15 @@ impl Writer<'_> {
             Written::Stale => Ok(Written::Stale),
             Written::Done => self.read_back_placed(),
         }
+    }
+
+    /// A new package takes the place of an empty directory, and of none that something is mounted on.
+    fn busy(&self, error: io::Error) -> PorchError {
+        if Errno::from_io_error(&error) != Some(Errno::BUSY) {
+            return self.at()(error);
+        }
+        let reason = "is an empty directory that is a mount of its own and cannot be replaced; mount the directory it is in";
+        PorchError::unfit(self.tree.name(&self.plan.dir), reason)
     }
 
     fn place_new(&self, parent: &OwnedFd, name: &str) -> io::Result<Written> {
@@ -142,6 +152,7 @@ impl Writer<'_> {
     }
 
     fn add(&self, dir: &OwnedFd, name: &str, change: &Change) -> io::Result<Written> {
+        refuse_append_only(dir)?;
         remove_tree(dir, UNFINISHED)?;
         let file = Self::create(dir, UNFINISHED, &change.after)?;
         self.sync(&file)?;

@@ -195,20 +195,45 @@ fn in_a_sandbox_without_set_group_id_packages_are_edited() {
     assert_eq!(mode(&package), 0o2750, "made below such a directory, it has the bit by itself");
 }
 
+/// Sets or takes away the flag by which a directory only grows; false where that is not allowed.
+fn only_grows(dir: &Path, flag: &str) -> bool {
+    let mut command = Command::new("chattr");
+    command.arg(flag).arg(dir).output().is_ok_and(|output| output.status.success())
+}
+
 #[test]
 fn in_a_directory_that_only_grows_nothing_is_begun() {
-    let shop = Shop::new();
-    let dir = shop.path("out/shop/web");
-    let set = |flag: &str| {
-        let mut command = Command::new("chattr");
-        command.arg(flag).arg(&dir).output().is_ok_and(|output| output.status.success())
+    let left = |dir: &Path| {
+        rustix::fs::statat(CWD, dir.join(".porch-tmp"), rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok()
     };
-    if !set("+a") {
-        eprintln!("NOT TESTED: chattr +a is not allowed here");
-        return;
+    // An edit, a new package, and a package that several files of change.
+    for (dir, target, flags) in [
+        ("out/shop/web", "web", &[][..]),
+        ("out/shop", "api", &[]),
+        ("out/shop", "web", &["-structured", "--kustomize"]),
+    ] {
+        let shop = Shop::new();
+        shop.scale(3, &["-structured"]).line();
+        let before = shop.tree("out");
+        let path = shop.path(dir);
+        if !only_grows(&path, "+a") {
+            eprintln!("NOT TESTED: chattr +a is not allowed here");
+            return;
+        }
+        let run = shop.porch(&shop.intent_for(target, 5, ""), flags);
+        let is_left = left(&path);
+        assert!(only_grows(&path, "-a") && !is_left, "{dir}: {}", run.stderr);
+        run.refused(73, "chattr +a");
+        assert!(shop.tree("out") == before, "{dir}");
     }
-    let run = shop.scale(5, &[]);
-    let left = rustix::fs::statat(CWD, dir.join(".porch-tmp"), rustix::fs::AtFlags::SYMLINK_NOFOLLOW);
-    assert!(set("-a") && left.is_err());
-    run.refused(73, "chattr +a");
+}
+
+#[test]
+fn an_empty_directory_that_is_a_mount_is_named() {
+    let shop = Shop::new();
+    let script = "mkdir -p out/shop/web-scaling-patch held; mount --bind held out/shop/web-scaling-patch; \
+                  exec $PORCH -intent $INTENT -out out -structured";
+    let Some(run) = in_own_mounts(&shop, script) else { return };
+    run.refused(73, "is an empty directory that is a mount of its own");
+    assert!(!shop.tree("out").keys().any(|name| name.contains("porch-tmp")));
 }
