@@ -27,7 +27,7 @@ const SHIPPED: [(&str, &str); 17] = [
 ];
 
 /// Kinds that run pods or bring them in, without a number of replicas to set.
-const WITHOUT_NUMBER: [(&str, &str); 19] = [
+const WITHOUT_NUMBER: [(&str, &str); 20] = [
     ("apps", "DaemonSet"),
     ("extensions", "DaemonSet"),
     ("apps.kruise.io", "DaemonSet"),
@@ -47,6 +47,7 @@ const WITHOUT_NUMBER: [(&str, &str); 19] = [
     ("ray.io", "RayService"),
     ("configsync.gke.io", "RootSync"),
     ("fn.kpt.dev", "RenderHelmChart"),
+    ("operators.coreos.com", "ClusterServiceVersion"),
 ];
 
 /// The kinds that kustomize's `replicas` field sets.

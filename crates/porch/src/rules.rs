@@ -191,6 +191,9 @@ pub(crate) fn rules_of(node: &Node, group: &str, kind: &str, kinds: Kinds<'_>) -
         ("flagger.app", "Canary") => {
             found.extend(reference("targetRef", "scales it by itself"));
         }
+        makers::INSTALLER => found.extend(makers::installed(node).map(|name| {
+            Rule::new(Some("Deployment"), Name::written(name), "installs it with replicas of its own")
+        })),
         (_, "VerticalPodAutoscaler") => {}
         _ if kind.to_ascii_lowercase().ends_with("autoscaler") => {
             found.extend(reference("targetRef", scales));

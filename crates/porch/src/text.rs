@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 /// Groups of objects that may decide a number without naming the object, and what these say besides.
-const DECIDERS: [(&str, &[&str]); 15] = [
+const DECIDERS: [(&str, &[&str]); 17] = [
     ("kustomize.toolkit.fluxcd.io/", &["patches"]),
     ("kustomize.toolkit.fluxcd.io/", &["components"]),
     ("kustomize.toolkit.fluxcd.io/", &["namePrefix"]),
@@ -19,6 +19,8 @@ const DECIDERS: [(&str, &[&str]); 15] = [
     ("placement.kubernetes-fleet.io/", &["ResourceOverride"]),
     ("kyverno.io/", &["mutat"]),
     ("kyverno.io/", &["MutatingPolicy"]),
+    ("kyverno.io/", &["generate", "scaleTargetRef"]),
+    ("operators.coreos.com/", &["ClusterServiceVersion", "deployments"]),
     ("mutations.gatekeeper.sh/", &["location"]),
     ("kapp.k14s.io/", &["rebaseRules"]),
     ("admissionregistration.k8s.io/", &["MutatingAdmissionPolicy"]),

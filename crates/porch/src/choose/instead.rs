@@ -7,12 +7,15 @@ use crate::kinds::has_no_number;
 use crate::objects::Object;
 use crate::rendered::Rendered;
 use crate::survey::is_pointer;
-use crate::text::mentions;
+use crate::text::{mentions, says};
 use crate::yaml::{self, Node};
 use std::rc::Rc;
 
 /// The number of entries of a directory that a message names.
 const NAMED_MAX: usize = 6;
+
+/// How the types of what Pulumi makes in Kubernetes begin.
+const PULUMI: &str = "kubernetes:";
 
 /// Where a node is that may be an object inside of another.
 #[derive(Clone, Copy, PartialEq)]
@@ -43,7 +46,7 @@ impl View<'_, '_> {
             }
         }
         let reason = self.unlisted().or_else(|| self.pods_without_number());
-        reason.or_else(|| self.released()).or_else(|| self.wrapped())
+        reason.or_else(|| self.released()).or_else(|| self.declared()).or_else(|| self.wrapped())
     }
 
     /// An object of the target's name and of a kind in no table, that has a number of replicas.
@@ -130,7 +133,7 @@ impl View<'_, '_> {
     /// their namespace, or make what they do in one that they state.
     pub(crate) fn near_said(&self) -> Option<String> {
         let reason = self.pods_without_number().or_else(|| self.unknown());
-        reason.or_else(|| self.released()).or_else(|| self.wrapped())
+        reason.or_else(|| self.released()).or_else(|| self.declared()).or_else(|| self.wrapped())
     }
 
     /// A release of this name in a file of Helmfile.
@@ -151,6 +154,28 @@ impl View<'_, '_> {
                 "{line} holds a release of Helm that is called {}; its values have the number",
                 self.wanted.name
             ))
+        })
+    }
+
+    /// A workload of this name among the resources of a program of Pulumi that is written in YAML.
+    fn declared(&self) -> Option<String> {
+        self.world.manifests().iter().find_map(|path| {
+            let content = self.world.file(path).ok().flatten()?;
+            if !says(&String::from_utf8_lossy(&content.bytes), |text| text.contains(PULUMI)) {
+                return None;
+            }
+            let stream = self.world.reading(path).ok()?;
+            let is_it = |resource: &&Node| {
+                let metadata = resource.at(&["properties", "metadata"]);
+                let said = |key: &str| metadata.and_then(|metadata| metadata.text_at(&[key]));
+                resource.text_at(&["type"]).is_some_and(|sort| sort.starts_with(PULUMI))
+                    && said("name") == Some(self.wanted.name)
+                    && self.is_space(said("namespace"))
+            };
+            let all = stream.documents.iter().filter_map(|document| document.get("resources"));
+            let resource = all.flat_map(Node::entries).map(|(_, resource)| resource).find(is_it)?;
+            let (line, name) = (self.at(resource.line, path), self.wanted.name);
+            Some(format!("{line} holds {name} as a resource of Pulumi; change its number there"))
         })
     }
 

@@ -8,6 +8,9 @@ use crate::yaml::{self, Node};
 /// The value by which most charts call what they make.
 const FULL_NAME: &str = "fullnameOverride";
 
+/// The group and kind that the Operator Lifecycle Manager installs Deployments from.
+pub(super) const INSTALLER: (&str, &str) = ("operators.coreos.com", "ClusterServiceVersion");
+
 /// What an object makes of which it says the name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Made {
@@ -42,6 +45,9 @@ fn of_one(node: &Node, group: &str, kind: &str) -> Made {
     if (group, kind) == ("fn.kpt.dev", "RenderHelmChart") {
         return of_function(node);
     }
+    if (group, kind) == INSTALLER {
+        return Made { names: installed(node).map(str::to_owned).collect(), space: None };
+    }
     let Some(spec) = node.get("spec") else { return Made::default() };
     let space = spec.text_at(&["targetNamespace"]).map(str::to_owned);
     let own = node.text_at(&["metadata", "name"]);
@@ -73,6 +79,12 @@ fn of_one(node: &Node, group: &str, kind: &str) -> Made {
         }
         _ => Made::default(),
     }
+}
+
+/// The Deployments that the manager of operators installs from an object of [`INSTALLER`].
+pub(super) fn installed(node: &Node) -> impl Iterator<Item = &str> {
+    let all = node.at(&["spec", "install", "spec", "deployments"]).map(Node::items).unwrap_or_default();
+    all.iter().filter_map(|one| one.text_at(&["name"]))
 }
 
 /// What a function of kpt makes of charts: each is a release of its own, and its configuration has no `spec`.

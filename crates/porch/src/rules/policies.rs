@@ -2,12 +2,13 @@
 //! Gatekeeper and the API server, and what kapp keeps as it is in the cluster.
 
 use super::choice::{Choice, Filter, Filters, Sort};
-use super::{Name, Rule, decides_number};
+use super::{Name, Rule, decides_number, is_filled_in};
 use crate::kinds::Kinds;
 use crate::yaml::{self, Node, Value};
 
 const OVERRIDES: &str = "overrides its replicas";
 const MUTATES: &str = "mutates its replicas";
+const GENERATES: &str = "generates an autoscaler of it";
 const REBASES: &str = "has a rebase rule for its replicas";
 
 /// The rules of a policy.
@@ -71,10 +72,32 @@ fn selected(selector: &Node) -> Rule {
     Rule { space, ..Rule::new(said("kind"), name, OVERRIDES) }
 }
 
-/// The rules of a policy of Kyverno that mutate the number. A key in an anchor is a condition, or only adds what is not there.
+/// The rules of a policy of Kyverno: those that mutate the number, and the autoscalers that it generates.
 fn kyverno(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
+    let rules = list(node, &["spec", "rules"]);
+    let made = rules.iter().filter_map(|rule| Some((rule, rule.get("generate")?)));
+    let each = made.flat_map(|(rule, made)| {
+        let all = list(made, &["foreach"]).iter().chain([made]);
+        all.filter_map(move |one| generated(rule, one))
+    });
+    mutations(rules, kinds).into_iter().chain(each).collect()
+}
+
+/// The rule of an autoscaler that Kyverno generates. One that aims at what has set the rule off is for what the rule is for.
+fn generated(rule: &Node, made: &Node) -> Option<Rule> {
+    let aim = made.at(&["data", "spec", "scaleTargetRef"])?;
+    let name = aim.text_at(&["name"]).unwrap_or_default();
+    let inner = name.strip_prefix("{{").and_then(|name| name.strip_suffix("}}")).map(str::trim);
+    let chosen = chosen(rule).choice.filter(|_| inner == Some("request.object.metadata.name"));
+    let space = made.text_at(&["namespace"]).map_or(Name::Any, Name::written);
+    let kind = aim.text_at(&["kind"]).filter(|kind| !is_filled_in(kind));
+    Some(Rule { space, choice: chosen, ..Rule::new(kind, Name::written(name), GENERATES) })
+}
+
+/// The rules of Kyverno that mutate the number. A key in an anchor is a condition, or only adds what is not there.
+fn mutations(rules: &[Node], kinds: Kinds<'_>) -> Vec<Rule> {
     let mut found = Vec::new();
-    for rule in list(node, &["spec", "rules"]) {
+    for rule in rules {
         let Some(mutate) = rule.get("mutate") else { continue };
         let mut patches = list(mutate, &["foreach"]).iter().chain([mutate]);
         if !patches.any(|holder| is_mutation(holder, kinds)) {
