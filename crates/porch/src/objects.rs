@@ -9,13 +9,16 @@ use std::rc::Rc;
 
 const LOCAL_CONFIG: &str = "config.kubernetes.io/local-config";
 /// Annotations by which a tool is told not to apply changes of an object.
-const HELD: [(&str, &str); 6] = [
+const HELD: [(&str, &str); 9] = [
     ("client.lifecycle.config.k8s.io/mutation", "ignore"),
     ("configmanagement.gke.io/managed", "disabled"),
     ("kustomize.toolkit.fluxcd.io/reconcile", "disabled"),
     ("kustomize.toolkit.fluxcd.io/ssa", "IfNotPresent"),
     ("kustomize.toolkit.fluxcd.io/ssa", "Ignore"),
     ("fluxcd.io/ignore", "true"),
+    ("argocd.argoproj.io/hook", "Skip"),
+    ("kapp.k14s.io/noop", ""),
+    ("kapp.k14s.io/exists", ""),
 ];
 /// The kind that stands for a file that Argo CD merges into the source of an Application.
 pub(crate) const SOURCE: &str = "ApplicationSource";

@@ -359,6 +359,7 @@ impl Planner<'_> {
     fn package(&self, world: &World<'_>, found: &Found) -> Result<Plan, PorchError> {
         let dir = world.dir.as_str();
         self.check_pipelines(self.tree, found)?;
+        self.check_fleet(world, found)?;
         if let Some(place) = world.overlay_of_ytt(self.governed(found)) {
             let reason = format!("{place} (an overlay of ytt) may set its replicas; change that instead");
             return Err(PorchError::unfit(self.tree.name(dir), reason));

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 /// Groups of objects that may decide a number without naming the object, and what these say besides.
-const DECIDERS: [(&str, &[&str]); 17] = [
+const DECIDERS: [(&str, &[&str]); 18] = [
     ("kustomize.toolkit.fluxcd.io/", &["patches"]),
     ("kustomize.toolkit.fluxcd.io/", &["components"]),
     ("kustomize.toolkit.fluxcd.io/", &["namePrefix"]),
@@ -15,6 +15,7 @@ const DECIDERS: [(&str, &[&str]); 17] = [
     ("argoproj.io/", &["Application", "kustomize"]),
     ("argoproj.io/", &["Application", "ignoreDifferences"]),
     ("argoproj.io/", &["ApplicationSet", "templatePatch"]),
+    ("fleet.cattle.io/", &["GitRepo", "targetNamespace"]),
     ("policy.karmada.io/", &["OverridePolicy"]),
     ("placement.kubernetes-fleet.io/", &["ResourceOverride"]),
     ("kyverno.io/", &["mutat"]),

@@ -136,14 +136,19 @@ impl View<'_, '_> {
         reason.or_else(|| self.released()).or_else(|| self.declared()).or_else(|| self.wrapped())
     }
 
-    /// A release of this name in a file of Helmfile.
+    /// A release of this name in a file of Helmfile or Skaffold.
     fn released(&self) -> Option<String> {
         let mut paths = self.world.manifests();
-        paths.retain(|path| base_name(path).starts_with("helmfile") || path.contains("helmfile.d/"));
+        let is_known = |name: &str| name.starts_with("helmfile") || name.starts_with("skaffold");
+        paths.retain(|path| is_known(base_name(path)) || path.contains("helmfile.d/"));
         paths.iter().find_map(|path| {
             let stream = self.world.reading(path).ok()?;
-            let releases =
-                |document: &Node| document.get("releases").map(Node::items).unwrap_or_default().to_vec();
+            let releases = |document: &Node| {
+                let places: [&[&str]; 3] =
+                    [&["releases"], &["deploy", "helm", "releases"], &["manifests", "helm", "releases"]];
+                let listed = places.into_iter().filter_map(|place| document.at(place));
+                listed.flat_map(Node::items).cloned().collect::<Vec<Node>>()
+            };
             let is_it = |release: &Node| {
                 release.text_at(&["name"]) == Some(self.wanted.name)
                     && self.is_space(release.text_at(&["namespace"]))

@@ -194,6 +194,7 @@ pub(super) fn is_remote_rule(object: &Object) -> bool {
         "Kustomization"
             | "Application"
             | "ApplicationSet"
+            | "GitRepo"
             | "HelmRelease"
             | "HelmChart"
             | "ClusterOverridePolicy"

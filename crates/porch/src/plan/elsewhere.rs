@@ -267,6 +267,31 @@ impl Planner<'_> {
         Ok(is_it.then(|| format!("a function of kpt puts into {}", wanted.namespace)))
     }
 
+    /// Checks that no `fleet.yaml` of a package, in the directory of the object or above it, puts that into another namespace.
+    pub(super) fn check_fleet(&self, package: &World<'_>, found: &Found) -> Result<(), PorchError> {
+        let (namespace, mut dir) = (&self.order.intent.key.namespace, parent(&found.file));
+        while package.below(&join(dir, FLEET)).is_some() {
+            let place = join(dir, FLEET);
+            if let Some(document) = package.stream(&place)?.documents.first() {
+                let said = document.text_at(&["namespace"]);
+                let said =
+                    said.or_else(|| document.text_at(&["defaultNamespace"]).filter(|_| !found.is_said));
+                return match said.filter(|_| !deploys_to(document, namespace)) {
+                    Some(other) => {
+                        let reason = format!("puts {} into the namespace {other}", self.assignment.object);
+                        Err(PorchError::unfit(package.name(&place), reason))
+                    }
+                    None => Ok(()),
+                };
+            }
+            if dir.is_empty() {
+                break;
+            }
+            dir = parent(dir);
+        }
+        Ok(())
+    }
+
     /// The `fleet.yaml` in the directory of a file, or the nearest above it, if it says the namespace of the intent.
     fn fleet_of(&self, file: &str) -> Result<Option<String>, PorchError> {
         let mut dir = parent(file);

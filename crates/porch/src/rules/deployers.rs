@@ -40,6 +40,13 @@ pub(super) fn rules_of(node: &Node, group: &str, kind: &str, kinds: Kinds<'_>) -
             node.get("spec").map(of_spec).unwrap_or_default()
         }
         ("argoproj.io", "Application" | "ApplicationSet") => of_argo(node, kind, kinds),
+        ("fleet.cattle.io", "GitRepo") => of_fleet(node)
+            .map(|(path, space)| Rule {
+                space: Name::Not(vec![space.to_owned()]),
+                dir: Some(path.to_owned()),
+                ..Rule::new(None, Name::Any, MOVES)
+            })
+            .collect(),
         ("", "ConfigMap") if node.text_at(&["metadata", "name"]) == Some(ARGO_CONFIG) => {
             ignored_everywhere(node, kinds)
         }
@@ -166,8 +173,19 @@ pub(crate) fn deploys(node: &Node, group: &str, kind: &str) -> Vec<(String, Stri
             each.dedup();
             each
         }
+        ("fleet.cattle.io", "GitRepo") => {
+            of_fleet(node).map(|(path, space)| (path.to_owned(), space.to_owned())).collect()
+        }
         _ => Vec::new(),
     }
+}
+
+/// The directories that a `GitRepo` of Rancher Fleet deploys, and the namespace into which it puts all that is in each.
+fn of_fleet(node: &Node) -> impl Iterator<Item = (&str, &str)> {
+    let space = node.text_at(&["spec", "targetNamespace"]).filter(|space| !space.is_empty());
+    let paths = node.at(&["spec", "paths"]).map(Node::items).unwrap_or_default();
+    let paths = paths.iter().filter_map(Node::text).filter(|path| !is_filled_in(path));
+    paths.filter_map(move |path| Some((path, space?)))
 }
 
 /// The sources of an Application.
