@@ -148,12 +148,37 @@ mod tests {
             mode(&file, unsafe_mode);
             assert_eq!(code(false), Err(Code::PorchUnsafe));
             assert!(code(true).is_ok(), "the named override");
+            let by =
+                if unsafe_mode == 0o775 { "is writable by its group" } else { "is writable by everybody" };
+            let told = resolve(path, None, false).unwrap_err().to_string();
+            assert!(told.ends_with(by), "{told}");
         }
+        mode(&file, 0o1757);
+        assert_eq!(code(false), Err(Code::PorchUnsafe), "the sticky bit of a file protects nothing");
         mode(&file, 0o755);
         mode(temp.path(), 0o777);
         assert_eq!(code(false), Err(Code::PorchUnsafe), "a parent");
         mode(temp.path(), 0o1777);
         assert!(code(false).is_ok(), "sticky as /tmp");
+    }
+
+    #[test]
+    fn the_first_program_of_the_name_is_found_and_nothing_else_of_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let below = |name: &str| temp.path().join(name);
+        std::fs::create_dir_all(below("directory/porch")).unwrap();
+        for (dir, mode) in [("text", 0o644), ("program", 0o755), ("later", 0o755)] {
+            std::fs::create_dir(below(dir)).unwrap();
+            write(below(dir).join("porch"), "#!/bin/sh\n").unwrap();
+            set_permissions(below(dir).join("porch"), Permissions::from_mode(mode)).unwrap();
+        }
+        let search = ["directory", "text", "program", "later"].map(below);
+        let search = std::env::join_paths(search).unwrap();
+        let found = resolve("porch", Some(&search), true).unwrap().path;
+        assert_eq!(found, below("program/porch").canonicalize().unwrap());
+        // Where the user runs the daemon may be anything.
+        let here = Path::new("Cargo.toml").canonicalize().unwrap();
+        assert!(here.is_file() && resolve("Cargo.toml", Some(OsStr::new("::.")), true).is_err());
     }
 
     #[test]

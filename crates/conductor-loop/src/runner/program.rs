@@ -155,6 +155,9 @@ mod tests {
             assert_eq!([program.digest(&found), program.digest(&found)], [digest; 2]);
         }
         assert_eq!(program.digest(temp.path()), None);
+        // Written again until it is looked at in time.
+        assert!((0..100).any(|_| std::fs::write(&path, "#!/bin/sh\n").is_ok() && program.is_unsettled()));
+        assert!(!Program::find("/bin/sh", None, true).unwrap().is_unsettled());
         assert_eq!(program.path(), first.0);
     }
 }

@@ -74,3 +74,67 @@ impl PrivateCopy {
             && fchmod(&self.0, Mode::from_raw_mode(ARCHIVED_MODE)).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const BYTES: &[u8] = b"{\"a\": 1}";
+
+    fn claim() -> Claim {
+        Claim {
+            name: "intent-a.json".to_owned(),
+            sha256: conductor_crypto::sha256(BYTES),
+            size: BYTES.len() as u64,
+            ..conductor_testkit::claim(conductor_core::Seq(7))
+        }
+    }
+
+    /// A change to the copy at a path, as porch may make it.
+    type Change = fn(&Path);
+
+    fn rewrite(path: &Path, bytes: &[u8]) {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    #[test]
+    fn only_the_very_copy_with_its_content_and_no_other_name_is_archived() {
+        let changes: [(&str, bool, Change); 7] = [
+            ("nothing", true, |_| ()),
+            ("the same again", true, |path| rewrite(path, BYTES)),
+            ("more", false, |path| rewrite(path, &[BYTES, b" "].concat())),
+            ("other bytes", false, |path| rewrite(path, b"{\"a\": 2}")),
+            ("another name", false, |path| std::fs::hard_link(path, path.with_extension("more")).unwrap()),
+            ("another file", false, |path| {
+                std::fs::rename(path, path.with_extension("aside")).unwrap();
+                std::fs::write(path, BYTES).unwrap();
+            }),
+            ("no file", false, |path| std::fs::remove_file(path).unwrap()),
+        ];
+        for (what, wanted, change) in changes {
+            let temp = tempfile::tempdir().unwrap();
+            let slot = Dir::open(temp.path()).unwrap();
+            let path = temp.path().join("intent-a.json");
+            let (slot, copy) = stage(slot, "intent-a.json", BYTES, || unreachable!()).unwrap();
+            change(&path);
+            assert_eq!(copy.verify(&slot, &claim()), wanted, "{what}");
+            assert_eq!(copy.is_at(&path), !matches!(what, "another file" | "no file"), "{what}");
+            if wanted {
+                let mode = path.metadata().unwrap().permissions().mode();
+                assert_eq!((mode & 0o7777, std::fs::read(path).unwrap()), (0o640, BYTES.to_vec()), "{what}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_slot_with_something_in_the_place_of_the_copy_is_made_anew() {
+        let temp = tempfile::tempdir().unwrap();
+        let root = Dir::open(temp.path()).unwrap();
+        std::fs::create_dir_all(temp.path().join("old/intent-a.json")).unwrap();
+        let old = root.ensure("old", 0o700).unwrap();
+        let (slot, copy) = stage(old, "intent-a.json", BYTES, || root.ensure("new", 0o700)).unwrap();
+        assert!(copy.is_at(&temp.path().join("new/intent-a.json")) && copy.verify(&slot, &claim()));
+    }
+}

@@ -342,3 +342,22 @@ fn a_mount_point_without_its_repository_is_none_of_the_repository_around_it() {
     shop.put("plain/file", "x");
     porch(&shop, 5, &["--git", "plain"]).refused(74, "not a git repository");
 }
+
+#[test]
+fn what_git_says_of_head_is_told_and_a_warning_stops_nothing() {
+    let Some(shop) = committed() else { return };
+    git(&shop, "repo", &["checkout", "-q", "--detach"]);
+    let with = |before: &str| {
+        let mut command = shop.command(&shop.intent(5), &["--git", "repo"]);
+        command.env("PATH", shim(&shop, "symbolic-ref", ":"));
+        let text = shop.read("shim/git").replace("(PATH=${PATH#*:}; :)", before);
+        shop.script("shim/git", &text);
+        crate::shop::Run::of(&command.output().unwrap())
+    };
+    with("echo 'fatal: HEAD is odd' >&2; exit 128").refused(74, "HEAD is odd");
+    // A link, as git made it once, is only read by git.
+    git(&shop, "repo", &["checkout", "-q", "main"]);
+    fs::remove_file(shop.path("repo/.git/HEAD")).unwrap();
+    std::os::unix::fs::symlink("refs/heads/main", shop.path("repo/.git/HEAD")).unwrap();
+    assert_eq!(with("echo 'warning: HEAD is a link' >&2").line()["branch"], "main");
+}

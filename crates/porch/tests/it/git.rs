@@ -354,12 +354,17 @@ fn a_commit_s_package_is_read_with_the_directories_below_it() {
     let raw = git(&shop, "repo", &["diff", "--raw", "main~1", "main"]);
     assert!(raw.starts_with(":100755 100755 "), "{raw}");
     git(&shop, "repo", &["fsck", "--strict"]);
+    // What would be below a file is not there.
+    shop.put("repo/shop/web/kustomization.yaml", "resources: [apps/front/web.yaml, notes.txt/more.yaml]\n");
+    git(&shop, "repo", &["add", "-A"]);
+    git(&shop, "repo", &["commit", "-q", "-m", "Below"]);
+    assert_eq!(run(&shop, 6, &["--git", "repo"]).line()["file"], "apps/front/web.yaml");
     // A link in the place of a file that decides about others is not an absent file.
     std::os::unix::fs::symlink("apps/front/web.yaml", shop.path("repo/shop/web/.argocd-source-web.yaml"))
         .unwrap();
     git(&shop, "repo", &["add", "-A"]);
     git(&shop, "repo", &["commit", "-q", "-m", "Link"]);
-    run(&shop, 6, &["--git", "repo"])
+    run(&shop, 7, &["--git", "repo"])
         .refused(73, "shop/web/.argocd-source-web.yaml cannot be used: is no regular file");
 }
 

@@ -255,3 +255,45 @@ fn an_unfinished_index_of_a_killed_run_is_in_nobodys_way() {
         assert!(!shop.path(&format!("{tree}/.git/conductor-loop.index")).exists());
     }
 }
+
+#[test]
+fn the_first_commit_of_a_repository_that_is_on_no_branch_leaves_no_files() {
+    let Some(shop) = committed() else { return };
+    std::fs::rename(shop.path("repo"), shop.path("aside")).unwrap();
+    git(&shop, ".", &["init", "-q", "-b", "main", "repo"]);
+    killed(&shop, &shop.intent(5), "update-ref", "");
+    assert!(shop.path("repo/shop/web-scaling/deployment.yaml").exists(), "it was killed too early");
+    another(&shop).line();
+    let files = git(&shop, "repo", &["ls-files"]);
+    assert!(
+        !shop.path("repo/shop/web-scaling/deployment.yaml").exists() && !files.contains("web"),
+        "{files}"
+    );
+    clean(&shop, "repo");
+}
+
+#[test]
+fn a_link_that_a_killed_run_had_brought_is_as_before() {
+    let Some(shop) = committed() else { return };
+    let now = |tree: &str, target: &str| {
+        let link = shop.path(&format!("{tree}/now"));
+        std::fs::remove_file(&link).ok();
+        std::os::unix::fs::symlink(target, link).unwrap();
+        git(&shop, tree, &["add", "now"]);
+        git(&shop, tree, &["commit", "-q", "-m", target]);
+        git(&shop, tree, &["push", "-q", "origin", "main"]);
+    };
+    now("repo", "v1");
+    git(&shop, ".", &["clone", "-q", "remote.git", "other"]);
+    now("other", "v2");
+    let mut command = shop.command(&shop.intent(5), &["--git", "repo", "--push", "origin"]);
+    command.env("PATH", shim(&shop, "update-ref", ":"));
+    let text = shop.read("shim/git").replace("(PATH=${PATH#*:}; :)", "kill -9 $PPID $$");
+    shop.script("shim/git", &text);
+    Run::of(&command.output().unwrap()).expect(-1);
+    let link = || std::fs::read_link(shop.path("repo/now")).unwrap();
+    assert_eq!(link(), Path::new("v2"), "it was killed too early");
+    another(&shop).line();
+    assert_eq!(link(), Path::new("v1"));
+    shows(&shop, "repo", 2);
+}

@@ -255,10 +255,16 @@ fn what_cannot_be_archived_is_never_said_to_be() {
         nameless.outcome.archived_as = format!("processed/{}", "n".repeat(256));
         // Any other failure is no reason to take another name.
         assert_eq!(office.publish(nameless), (false, vec!["fatal E406".to_owned()]));
-        assert!(office.names("processed").is_empty());
+        assert!(office.names("processed").is_empty() && office.names("drafts").is_empty());
     }
-    // Moved by a daemon that died before it could report it.
+    // Nor is it one where files may have been made before.
     let mut office = office();
+    std::fs::remove_dir(office.path("processed")).unwrap();
+    let again = Publication { kind: PublicationKind::Again, ..publication(Seq(7), bytes("ours")) };
+    assert_eq!(office.publish(again), (false, vec!["fatal E406".to_owned()]));
+    assert!(office.names("drafts").is_empty());
+    // Moved by a daemon that died before it could report it.
+    let mut office = self::office();
     office.write("processed/intent-a.json", "taken");
     let again = Publication { kind: PublicationKind::Again, ..publication(Seq(7), Source::Taken(taken())) };
     assert_eq!(office.publish(again), (true, filed(Seq(7), "processed/intent-a.json")));
@@ -367,8 +373,17 @@ fn whatever_stands_where_a_status_belongs_the_latest_run_has_it() {
     let again = || Publication { kind: PublicationKind::Again, ..publication(Seq(7), bytes("ours")) };
     assert!(office.publish(again()).0);
     assert_eq!(office.read("status/intent-a.json.status"), latest);
-    // A number alone is no proof.
-    office.write("status/intent-a.json.status", r#"{"seq": 9}"#);
+    // A number alone is no proof, be it one that nobody has or one of a later run.
+    for number in [8, 9] {
+        office.write("status/intent-a.json.status", &format!(r#"{{"seq": {number}}}"#));
+        assert!(office.publish(again()).0);
+        assert_eq!(office.read("status/intent-a.json.status"), status);
+    }
+    // Nor is what was taken later the latest, where it was decided before.
+    let mut earlier = publication(Seq(9), bytes("earlier"));
+    earlier.outcome.archived_as = "processed/intent-a.9.json".to_owned();
+    earlier.outcome.finished_at -= SignedDuration::from_secs(1);
+    assert!(office.publish(earlier).0);
     assert!(office.publish(again()).0);
     assert_eq!(office.read("status/intent-a.json.status"), status);
 }
@@ -382,6 +397,15 @@ fn a_status_that_cannot_be_written_is_told_and_written_at_the_next_start() {
     assert_eq!((goes_on, said[1].as_str()), (true, "filed 7 processed/intent-a.json"));
     office.writer_loop.finish();
     assert_eq!(office.writer_loop.store.sizes().unwrap().0, 1, "it is published again");
+    // Only a directory is moved aside, and not a status that cannot be written anew.
+    let mut office = self::office();
+    office.write("status/intent-a.json.status", "before");
+    office.writer_loop.places.drafts =
+        Arc::new(Dir::open(std::path::Path::new("/proc/self/fdinfo")).unwrap());
+    office.write("taken/7.intent-a.json", "taken");
+    let taken = TakenName { seq: Seq(7), raw: b"intent-a.json".as_slice().into() };
+    office.turn(send(publication(Seq(7), Source::Taken(taken))));
+    assert_eq!(office.names("status"), ["intent-a.json.status"]);
 }
 
 #[test]
