@@ -336,7 +336,8 @@ fn a_commit_s_package_is_read_with_the_directories_below_it() {
     shop.put("repo/shop/web/.cache/web.yaml", text.replace("replicas: 2 ", "replicas: 3 "));
     shop.put("repo/shop/web/.draft.yaml", text.replace("replicas: 2 ", "replicas: 4 "));
     shop.put("repo/shop/web/notes.txt", &text);
-    std::os::unix::fs::symlink("nothing.yaml", shop.path("repo/shop/web/gone.yaml")).unwrap();
+    // The text of a link is no manifest.
+    std::os::unix::fs::symlink("web: [nothing.yaml", shop.path("repo/shop/web/gone.yaml")).unwrap();
     // Names that sort elsewhere than the same names of directories.
     shop.put("repo/shop/web-old/notes.txt", "old");
     shop.put("repo/shop/web.txt", "more");
