@@ -290,6 +290,15 @@ mod tests {
     }
 
     #[test]
+    fn a_repository_is_shared_where_its_configuration_says_with_whom() {
+        let said = |value: &str| {
+            Configured::parse(format!("local\0core.sharedrepository\n{value}\0").as_bytes()).is_shared()
+        };
+        assert!(["group", "true", "all", "0660"].into_iter().all(said));
+        assert!(!["0", "false", "umask"].into_iter().any(said) && !Configured::default().is_shared());
+    }
+
+    #[test]
     fn who_set_a_value_is_known() {
         let listing = "global\0core.sshcommand\nmy-ssh\0local\0remote.o.uploadpack\nx\0local\0bare\0";
         let configured = Configured::parse(listing.as_bytes());

@@ -18,6 +18,7 @@ mod field;
 mod generated;
 mod git;
 mod hostile;
+mod inspected;
 mod kill;
 mod lanes;
 mod locks;
