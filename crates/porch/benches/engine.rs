@@ -60,7 +60,7 @@ fn order(target: &str, replicas: u32) -> Result<Order, Failure> {
         r#"{{"intent_type":"scaling","target":"{target}","namespace":"shop","replicas":{replicas}}}"#
     );
     let intent = judge(text.as_bytes(), Policy::default()).map_err(|refusal| refusal.to_string())?;
-    Ok(Order { intent, provenance: Provenance::default() })
+    Ok(Order { intent, provenance: Provenance::default(), came: None })
 }
 
 /// CPU time per call, averaged over many.

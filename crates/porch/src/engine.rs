@@ -138,13 +138,15 @@ impl Engine {
         patience: &Patience<'_>,
     ) -> Result<Applied, PorchError> {
         let out = &self.settings.out;
-        let tree = Directory::open(out)?.remembering(&self.memo);
+        let mut tree = Directory::open(out)?.remembering(&self.memo).believing(order.came)?;
         let ordered = *self.ordered.get_or_init(|| tree.ordered_device());
         let durability = Durability { at_once: self.settings.durable, ordered };
         let mut locks = Locks::default();
         for turn in 1..=PLANS_MAX {
             let plan = self.plan(&tree, order, assignment)?;
-            if directory::write(&tree, &plan, durability, patience, locks)? == Written::Done {
+            let written = directory::write(&tree, &plan, durability, patience, locks);
+            tree.wrote(&plan);
+            if written? == Written::Done {
                 let outcome = self.outcome(order, assignment, &plan, None);
                 return Ok(Applied { outcome, changes: plan.changes });
             }
@@ -152,6 +154,7 @@ impl Engine {
             // The end of a write by somebody who does not lock is not announced.
             std::thread::sleep(PLAN_PAUSE * turn);
             locks = Locks::take(&tree, &plan, patience)?;
+            tree.believe_nobody();
         }
         Err(PorchError::Contended { place: out.display().to_string(), plans: PLANS_MAX })
     }

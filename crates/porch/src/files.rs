@@ -111,7 +111,9 @@ pub(crate) fn base_name(path: &str) -> &str {
 
 /// `dir/name`, where either may be empty.
 pub(crate) fn join(dir: &str, name: &str) -> String {
-    if dir.is_empty() || name.is_empty() { format!("{dir}{name}") } else { format!("{dir}/{name}") }
+    let between = if dir.is_empty() || name.is_empty() { "" } else { "/" };
+    // One allocation: a search joins a path for each entry.
+    [dir, between, name].concat()
 }
 
 /// The directory of a path; empty for an entry at the root.

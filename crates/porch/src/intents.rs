@@ -147,7 +147,7 @@ fn judged(bytes: &[u8]) -> Result<Order, Failure> {
         message: format!("{} {refusal}", refusal.code),
     })?;
     let provenance = provenance(bytes, intent.correlation_id.clone());
-    Ok(Order { intent, provenance })
+    Ok(Order { intent, provenance, came: None })
 }
 
 /// Sequence number and correlation id from the daemon's environment, if it describes this very intent.

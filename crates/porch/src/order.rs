@@ -4,6 +4,7 @@ use crate::PorchError;
 use conductor_core::Seq;
 use conductor_core::intent::{Intent, Kind};
 use serde::Serialize;
+use std::time::Instant;
 
 /// One intent to carry out.
 #[derive(Debug, Clone)]
@@ -12,6 +13,9 @@ pub struct Order {
     pub intent: Intent,
     /// Its origin; recorded in commits.
     pub provenance: Provenance,
+    /// The time at which it came in, where orders wait for their turn: what another one saw of the output since then, and not
+    /// long ago, it need not look at itself. `None`: it sees everything for itself.
+    pub came: Option<Instant>,
 }
 
 /// The origin of an intent, as a commit records it.

@@ -112,11 +112,22 @@ pub(crate) struct Survey {
     pub stopped: Option<String>,
 }
 
+impl Survey {
+    /// Whether it is no more than the answer that nobody has the object and nothing decides about it, as far as was searched.
+    pub(crate) fn has_found_nothing(&self, extent: Extent) -> bool {
+        let is_whole = self.stopped.is_none() || extent != Extent::Whole;
+        let holds = !self.files.is_empty() || self.may_hold_object;
+        is_whole && !holds && self.skipped.is_empty() && self.submodules.is_empty()
+    }
+}
+
 /// One running search.
 pub(crate) struct Searching<'s> {
     /// The directory, from the root of the tree.
     dir: &'s str,
     search: Search<'s>,
+    /// The path to skip: its directory and its name there.
+    except: Option<(&'s str, &'s str)>,
     /// The directories to open, those nearest first.
     open: VecDeque<(String, usize)>,
     /// Those that are called like the engine's own.
@@ -138,6 +149,7 @@ impl<'s> Searching<'s> {
         Self {
             dir,
             search,
+            except: search.except.map(|path| (parent(path), base_name(path))),
             open,
             ours: VecDeque::new(),
             ours_opened: 0,
@@ -190,8 +202,7 @@ impl<'s> Searching<'s> {
         if self.listed > SURVEY_MAX {
             self.stop(format!("more than {SURVEY_MAX} entries"));
         }
-        let is_excepted =
-            self.search.except.is_some_and(|path| parent(path) == below && base_name(path) == name);
+        let is_excepted = self.except == Some((below, name));
         let is_the_file_system_s = below.is_empty() && name == OF_THE_FILE_SYSTEM;
         !(is_excepted || is_the_file_system_s || is_hidden(name))
     }

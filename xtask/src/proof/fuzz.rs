@@ -191,7 +191,7 @@ fn yaml_edit(scratch: &Path) -> Target {
         let _ = std::fs::remove_dir_all(package.with_file_name("web-scaling"));
         let intent = br#"{"intent_type":"scaling","target":"web","namespace":"shop","replicas":5}"#;
         let intent = intent::judge(intent, Policy::default()).map_err(|refusal| refusal.to_string())?;
-        let order = Order { intent, provenance: Provenance::default() };
+        let order = Order { intent, provenance: Provenance::default(), came: None };
         let patience = Patience::new(Duration::from_secs(1), Duration::from_mins(1));
         match engine.apply(&order, &patience) {
             Ok(_) => {

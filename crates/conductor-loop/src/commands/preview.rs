@@ -40,7 +40,7 @@ pub fn plan(config: &Config, files: &[String], output: Output) -> Result<Exit, C
         let planned =
             read(config, file).map_err(|refusal| (refusal.code, refusal.to_string())).and_then(|intent| {
                 let patience = Patience::new(PATIENCE, PATIENCE);
-                let order = Order { intent, provenance: Provenance::default() };
+                let order = Order { intent, provenance: Provenance::default(), came: None };
                 engine
                     .preview(&order, &patience)
                     .map_err(|error: PorchError| (error.code(), error.to_string()))

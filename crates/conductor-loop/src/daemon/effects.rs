@@ -14,6 +14,7 @@ use conductor_core::{Attempt, Code, Seq, Slot};
 use conductor_crypto::random_fraction;
 use conductor_os::monotonic;
 use std::sync::Arc;
+use std::time::Instant;
 
 impl Session<'_> {
     pub(super) fn event(&mut self, event: Event) {
@@ -220,5 +221,8 @@ pub(super) fn described(claim: Claim, place: Place, started: u32) -> (Intent, Ad
         priority: claim.priority,
         started,
     };
-    (Intent { claim: Arc::new(claim), place, runs: Vec::new(), output: None }, admission)
+    (
+        Intent { claim: Arc::new(claim), place, runs: Vec::new(), output: None, came: Instant::now() },
+        admission,
+    )
 }

@@ -12,6 +12,7 @@ use conductor_core::{Attempt, Seq, Slot};
 use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Bytes of the outputs that are kept of runs whose intents wait for the next one.
 const OUTPUTS_MAX: usize = 1 << 20;
@@ -26,6 +27,8 @@ pub(super) struct Intent {
     pub(super) runs: Vec<RunRecord>,
     /// The beginning of what the last of them wrote, while it waits for the next and there is room for it.
     pub(super) output: Option<Payload>,
+    /// The time since which it waits for its next run.
+    pub(super) came: Instant,
 }
 
 /// The state of one unfinished intent.
@@ -159,11 +162,13 @@ pub(super) struct Flights {
     by_seq: BTreeMap<Seq, InFlight>,
     /// The room for what runs wrote whose intents wait for the next one.
     outputs: Arc<Budget>,
+    /// When intents that could not run were let run again last.
+    resumed: Option<Instant>,
 }
 
 impl Default for Flights {
     fn default() -> Self {
-        Self { by_seq: BTreeMap::new(), outputs: Budget::new(2 * OUTPUTS_MAX) }
+        Self { by_seq: BTreeMap::new(), outputs: Budget::new(2 * OUTPUTS_MAX), resumed: None }
     }
 }
 
@@ -175,6 +180,16 @@ impl Intent {
 }
 
 impl Flights {
+    /// Intents that could not run may run again, as after the release of a hold: what was done meanwhile, their runs are to see.
+    pub(super) fn resume(&mut self) {
+        self.resumed = Some(Instant::now());
+    }
+
+    /// The time after which a run may rest on what others saw.
+    fn came(&self, intent: &Intent) -> Instant {
+        self.resumed.map_or(intent.came, |resumed| resumed.max(intent.came))
+    }
+
     pub(super) fn get(&self, seq: Seq) -> Option<&InFlight> {
         self.by_seq.get(&seq)
     }
@@ -232,13 +247,13 @@ impl Flights {
             InFlight::Claiming { intent, bytes } => Ok((intent, bytes)),
             other => Err(other),
         })?;
-        let (place, claim) = (intent.place.clone(), Arc::clone(&intent.claim));
+        let (place, claim, came) = (intent.place.clone(), Arc::clone(&intent.claim), self.came(&intent));
         let (attempt, held) = (Attempt::FIRST, Bytes::Held(bytes.clone()));
         // The worker hears the first word: whoever says another later says it to nobody.
         let (give, clearance) = bounded(1);
         self.enter(seq, InFlight::Ahead { intent, bytes, give: give.clone() })?;
         let clearance = Some(clearance);
-        Ok((Job { seq, attempt, slot, place, claim, bytes: held, clearance }, give))
+        Ok((Job { seq, attempt, slot, place, claim, came, bytes: held, clearance }, give))
     }
 
     /// The writer waits for space: workers return what they hold while its claim is being written.
@@ -279,9 +294,9 @@ impl Flights {
             InFlight::Waiting { intent, bytes } => Ok((intent, bytes)),
             other => Err(other),
         })?;
-        let (place, claim) = (intent.place.clone(), Arc::clone(&intent.claim));
+        let (place, claim, came) = (intent.place.clone(), Arc::clone(&intent.claim), self.came(&intent));
         self.enter(seq, InFlight::Handed { intent, attempt })?;
-        Ok(Job { seq, attempt, slot, place, claim, bytes, clearance: None })
+        Ok(Job { seq, attempt, slot, place, claim, came, bytes, clearance: None })
     }
 
     /// `porch` was started. Returns the claim and the number of the start.
@@ -329,6 +344,7 @@ impl Flights {
             other => Err(other),
         })?;
         let claim = Arc::clone(&intent.claim);
+        intent.came = Instant::now();
         if !matches!(run.ending.verdict(), Verdict::Postpone(_)) {
             intent.output = None;
             let output = Payload::new(super::history::output(&run).into_bytes(), &self.outputs);
@@ -395,7 +411,13 @@ mod tests {
             taken_at: jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(seq.get().cast_signed()),
             ..conductor_testkit::claim(seq)
         };
-        Intent { claim: Arc::new(claim), place: Place::Output, runs: Vec::new(), output: None }
+        Intent {
+            claim: Arc::new(claim),
+            place: Place::Output,
+            runs: Vec::new(),
+            output: None,
+            came: Instant::now(),
+        }
     }
 
     fn claiming(seq: Seq) -> InFlight {

@@ -161,6 +161,7 @@ impl Session<'_> {
             };
             self.observe(DaemonFact::NotReady { reason, at: at.as_deref() });
         } else {
+            self.in_flight.resume();
             self.observe(DaemonFact::ReadyAgain { reason });
         }
         self.scheduler.set_not_ready(&self.reasons);

@@ -196,6 +196,7 @@ impl Session<'_> {
             let advice = "`conductor-loop status` shows the holds.";
             return Err(Refused::new(RefusalKind::NotFound, text, advice));
         }
+        self.in_flight.resume();
         self.event(Event::Release(covers.clone()));
         Ok(self.recorded(Holding::Released { target: covers.to_string(), uid }))
     }

@@ -81,7 +81,7 @@ pub(super) fn order(job: &Job, bytes: &[u8]) -> Result<Order, Ending> {
         correlation_id: Some(job.claim.correlation_id.clone()),
         seq: Some(job.seq),
     };
-    Ok(Order { intent, provenance })
+    Ok(Order { intent, provenance, came: Some(job.came) })
 }
 
 /// Judges with scaling to zero allowed: that was decided when the intent was taken.
@@ -91,7 +91,7 @@ fn judged(bytes: &[u8]) -> Result<Intent, Refusal> {
 
 /// The place that the run will write; if it cannot be determined, the output directory, where the run is refused.
 pub(super) fn place_of(engine: &Engine, bytes: &[u8]) -> Place {
-    let order = judged(bytes).map(|intent| Order { intent, provenance: Provenance::default() });
+    let order = judged(bytes).map(|intent| Order { intent, provenance: Provenance::default(), came: None });
     let repository = order.ok().and_then(|order| engine.repository_of(&order));
     repository.map_or(Place::Output, |path| Place::Repository(path.display().to_string().into()))
 }

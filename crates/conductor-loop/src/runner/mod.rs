@@ -44,7 +44,7 @@ use std::convert::Infallible;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stop::StopSign;
 
 /// How long a program may take to be executed while the workers are to end.
@@ -158,6 +158,8 @@ pub struct Job {
     pub place: Place,
     /// The intent.
     pub claim: Arc<Claim>,
+    /// The time since which it waits for this run, and nothing held it back.
+    pub came: Instant,
     /// Exactly the bytes to run.
     pub bytes: Bytes,
     /// What the prepared run waits for before it may begin; `None`: it may begin at once.

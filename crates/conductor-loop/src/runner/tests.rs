@@ -7,6 +7,7 @@ use conductor_crypto::sha256;
 use crossbeam_channel::bounded;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 const BYTES: &[u8] = b"{}";
 
@@ -35,6 +36,7 @@ fn job() -> Job {
         slot: Slot(0),
         place: Place::Output,
         claim: Arc::new(claim()),
+        came: Instant::now(),
         bytes: Bytes::Stored,
         clearance: None,
     }

@@ -265,9 +265,18 @@ pub(super) fn is_round(before: &str) -> bool {
 
 /// Classifies a name.
 pub(super) fn classify(name: &str) -> Key {
+    // The usual word of a manifest or a sentence, without an allocation.
+    if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        return of_words(name, &[name]);
+    }
     let words = words(name);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words.as_slice() {
+    of_words(name, &words)
+}
+
+/// Classifies a name that has these words.
+fn of_words(name: &str, words: &[&str]) -> Key {
+    match words {
         [] => return Key::None,
         ["name" | "key" | "field" | "variable" | "header" | "var" | "env" | "property" | "option" | "id"] => {
             return Key::Naming;

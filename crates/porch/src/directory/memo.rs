@@ -3,6 +3,7 @@
 //! so that searches through more than fits still find a part of it here; what none of many such has asked for meanwhile
 //! gives way, as the entry of a file that is gone.
 
+use super::looks::{ENTRY, Looks};
 use super::swap::{Mark, nanoseconds};
 use crate::files::Content;
 use rustix::fs::{FileType, Stat};
@@ -15,8 +16,6 @@ const KEPT_MAX: usize = 4 << 20;
 const FILE_MAX: usize = 32 << 10;
 /// The number of entries not kept, for each that is kept, after which those that nobody has asked for give way.
 const PASSED_MAX: usize = 16;
-/// What an entry costs besides its bytes.
-const ENTRY: usize = 160;
 /// The time after which a further change has another time. File systems take it from a clock of a few milliseconds.
 const SETTLED: i64 = 50_000_000;
 /// The same for file systems that keep full seconds, or every second one.
@@ -88,7 +87,10 @@ impl Known {
 
 /// The memory of one engine.
 #[derive(Debug, Default)]
-pub(crate) struct Memo(Mutex<Known>);
+pub(crate) struct Memo {
+    known: Mutex<Known>,
+    pub(super) looks: Looks,
+}
 
 impl Memo {
     pub(super) fn names(&self, seen: &Seen) -> Option<Names> {
@@ -112,14 +114,14 @@ impl Memo {
     }
 
     /// Keeps what was read of a file after `seen`.
-    pub(super) fn keep_file(&self, seen: Seen, content: &Content, now: i64) {
+    pub(super) fn keep_file(&self, seen: Seen, content: &Arc<Content>, now: i64) {
         if content.bytes.len() <= FILE_MAX {
-            self.keep(seen, || Kept::File(Arc::new(content.clone())), content.bytes.len(), now);
+            self.keep(seen, || Kept::File(content.clone()), content.bytes.len(), now);
         }
     }
 
     fn get(&self, seen: &Seen) -> Option<Kept> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = known.entries.get_mut(&seen.mark.file()).filter(|entry| entry.seen == *seen)?;
         entry.is_used = true;
         Some(entry.kept.clone())
@@ -130,7 +132,7 @@ impl Memo {
         if size > KEPT_MAX / 4 || !seen.is_settled(now) {
             return;
         }
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let file = seen.mark.file();
         let old = known.entries.get(&file).map_or(0, |entry| entry.size);
         if known.has_room(size, old) {
@@ -150,8 +152,8 @@ mod tests {
         Seen { mark: Mark { dev: 1, ino: inode, size: 3, modified: 7 }, changed }
     }
 
-    fn content(length: usize) -> Content {
-        Content { bytes: vec![b'x'; length], executable: false }
+    fn content(length: usize) -> Arc<Content> {
+        Arc::new(Content { bytes: vec![b'x'; length], executable: false })
     }
 
     #[test]
@@ -196,7 +198,7 @@ mod tests {
         assert!(memo.file(&seen(0, 1)).is_none());
         for inode in 0..1_000 {
             memo.keep_file(seen(inode % 500, 1), &content(FILE_MAX), SECOND);
-            let known = memo.0.lock().unwrap();
+            let known = memo.known.lock().unwrap();
             let bytes: usize = known.entries.values().map(|entry| entry.size).sum();
             assert!(known.bytes == bytes && bytes <= KEPT_MAX);
         }

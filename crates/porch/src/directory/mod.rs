@@ -3,6 +3,7 @@
 
 mod leftover;
 mod lock;
+mod looks;
 mod memo;
 mod ordering;
 mod package;
@@ -19,11 +20,14 @@ pub(crate) use ordering::Durability;
 pub(crate) use swap::{Draft, Found, Mark, Swap, swap};
 pub(crate) use write::{Locks, Written, write};
 
+use looks::{BELIEVED, RootId};
+
 use crate::PorchError;
 use crate::files::{
     Content, DEPTH_MAX, FILES_MAX, Files, NO_FILE, PACKAGE_BYTES_MAX, UNFINISHED, Which, base_name,
     decides_files, holds_objects, is_argo_source, is_hidden, join, parent,
 };
+use crate::plan::Plan;
 use crate::survey::{Search, Survey};
 use crate::tree::Tree;
 use crate::yaml::{BYTES_MAX, too_large};
@@ -34,6 +38,7 @@ use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC);
 /// Waits for nobody, whatever it turns out to be.
@@ -49,17 +54,49 @@ pub(crate) struct Directory {
     path: PathBuf,
     /// What earlier searches have read.
     memo: Option<Arc<Memo>>,
+    believing: Option<Believing>,
+}
+
+/// The looks of other searches that may be believed.
+#[derive(Debug, Clone, Copy)]
+struct Believing {
+    since: Instant,
+    root: RootId,
 }
 
 impl Directory {
     /// Opens the root; symbolic links on the way to it are the operator's own.
     pub(crate) fn open(path: &Path) -> Result<Self, PorchError> {
-        Ok(Self { root: open_root(path)?, path: path.to_owned(), memo: None })
+        Ok(Self { root: open_root(path)?, path: path.to_owned(), memo: None, believing: None })
     }
 
     /// Spares searches what earlier ones have read.
     pub(crate) fn remembering(self, memo: &Arc<Memo>) -> Self {
         Self { memo: Some(memo.clone()), ..self }
+    }
+
+    /// Lets searches rest on what others saw after the order came in, though no longer than [`BELIEVED`].
+    pub(crate) fn believing(self, came: Option<Instant>) -> Result<Self, PorchError> {
+        let Some(came) = came else { return Ok(self) };
+        let stat = fstat(&self.root).map_err(|errno| PorchError::io(&self.path, errno))?;
+        let oldest = Instant::now().checked_sub(BELIEVED).unwrap_or(came);
+        let believing = Believing { since: came.max(oldest), root: (stat.st_dev, stat.st_ino) };
+        Ok(Self { believing: Some(believing), ..self })
+    }
+
+    /// Makes searches see for themselves from now on.
+    pub(crate) fn believe_nobody(&mut self) {
+        self.believing = None;
+    }
+
+    /// A plan was carried out, or part of it: other searches do not rest on what was there before.
+    pub(crate) fn wrote(&self, plan: &Plan) {
+        let Some(memo) = &self.memo else { return };
+        let now = Instant::now();
+        let changed = plan.changes.iter().map(|change| join(&plan.dir, parent(&change.path)));
+        // A new package is a new name in its directory, which may be new as well.
+        let holders = plan.new.then(|| ancestors(&plan.dir)).into_iter().flatten().map(str::to_owned);
+        changed.chain(holders).for_each(|dir| memo.looks.written(now, &dir));
     }
 
     /// The device of the root, if its file system keeps the order of data and renames.
@@ -134,6 +171,16 @@ impl Tree for Directory {
     fn name(&self, path: &str) -> String {
         self.full(path).display().to_string()
     }
+}
+
+/// The directories above a path, up to the root.
+fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    let mut below = path;
+    std::iter::from_fn(move || {
+        let above = (!below.is_empty()).then(|| parent(below));
+        below = above.unwrap_or_default();
+        above
+    })
 }
 
 /// Opens a directory named by the operator.

@@ -1,10 +1,11 @@
 //! Searches the directories around a package for files that mention an object. No file here will be changed: what cannot
 //! be read is noted and skipped.
 
+use super::looks::{Entries, Saw};
 use super::memo::{Memo, Names, Seen};
 use super::{Directory, Read, known_type, listing, read_file};
 use crate::PorchError;
-use crate::files::{PACKAGE_BYTES_MAX, base_name, join, parent};
+use crate::files::{Content, PACKAGE_BYTES_MAX, base_name, join, parent};
 use crate::survey::{Search, Searching, Sort, Survey};
 use crate::yaml::BYTES_MAX;
 use conductor_os::wall_ns;
@@ -12,6 +13,8 @@ use rustix::fs::{AtFlags, Dir, FileType, fstat, readlinkat, statat};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::Instant;
 
 const UNREADABLE: &str = "cannot be read";
 
@@ -26,6 +29,8 @@ struct Holder<'d> {
     open: Option<Dir>,
     /// The time at which the search began.
     now: i64,
+    /// What was seen so far, if it may be kept for other orders.
+    saw: Option<Vec<(String, Saw)>>,
 }
 
 impl Holder<'_> {
@@ -65,6 +70,14 @@ impl Holder<'_> {
         Some((memo, Seen::of(&stat)))
     }
 
+    /// Notes what an entry is for other orders; `None`: the directory has what each has to look at for itself.
+    fn note(&mut self, name: &str, saw: Option<Saw>) {
+        match (&mut self.saw, saw) {
+            (Some(seen), Some(saw)) => seen.push((name.to_owned(), saw)),
+            (seen, _) => *seen = None,
+        }
+    }
+
     /// Looks at one entry.
     fn look_at(
         &mut self,
@@ -82,6 +95,7 @@ impl Holder<'_> {
             known => known,
         };
         let path = join(&self.below, name);
+        let mut saw = Saw::of(kind);
         match kind {
             FileType::Directory => searching.directory(path, self.depth),
             FileType::Symlink => {
@@ -93,29 +107,39 @@ impl Holder<'_> {
                 let tree = self.tree;
                 searching.link(&self.below, path, target.to_str().ok(), |leads| tree.sort_of(leads))?;
             }
-            FileType::RegularFile if searching.reads(name) => self.take(searching, name, path)?,
+            FileType::RegularFile if searching.reads(name) => {
+                saw = self.take(searching, name, path)?.map(Saw::File);
+            }
             _ => {}
         }
+        self.note(name, saw);
         Ok(())
     }
 
-    /// Reads one file.
-    fn take(&mut self, searching: &mut Searching<'_>, name: &str, path: String) -> Result<(), PorchError> {
+    /// Reads one file; `None` if it is none, or too large for a manifest.
+    fn take(
+        &mut self,
+        searching: &mut Searching<'_>,
+        name: &str,
+        path: String,
+    ) -> Result<Option<Arc<Content>>, PorchError> {
         searching.opens();
         let known = self.known(&join(&self.path, name)).and_then(|(memo, seen)| memo.file(&seen));
         if let Some(content) = known {
             searching.file(path, name, &content);
-            return Ok(());
+            return Ok(Some(content));
         }
         let limit = if searching.reads_large_files() { PACKAGE_BYTES_MAX } else { BYTES_MAX as u64 };
         let (now, memo) = (self.now, self.tree.memo.clone());
-        let Some(holder) = self.opened()? else { return Ok(()) };
+        let Some(holder) = self.opened()? else { return Ok(None) };
         match read_file(holder, name, limit) {
             Ok(Read::File(content, stat)) if content.bytes.len() <= BYTES_MAX => {
+                let content = Arc::new(content);
                 if let Some(memo) = memo {
                     memo.keep_file(Seen::of(&stat), &content, now);
                 }
                 searching.file(path, name, &content);
+                return Ok(Some(content));
             }
             Ok(Read::File(content, _)) => searching.large_file(path, Some(&content.bytes)),
             Ok(Read::TooLarge) => searching.large_file(path, None),
@@ -124,7 +148,7 @@ impl Holder<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(PorchError::io(self.tree.full(&join(&self.path, name)), error)),
         }
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -137,33 +161,102 @@ fn unread(searching: &mut Searching<'_>, path: String, error: PorchError) -> Res
     Ok(())
 }
 
+/// Whether a search needs no more of a directory than what another one saw.
+fn suffices(entries: &Entries, searching: &Searching<'_>) -> bool {
+    entries.iter().all(|(name, saw)| !matches!(saw, Saw::Unread) || !searching.reads(name))
+}
+
+/// Looks at the entries of a directory as another search saw them.
+fn look_at_seen(searching: &mut Searching<'_>, entries: &Entries, below: &str, depth: usize) {
+    for (name, saw) in entries.iter() {
+        if searching.wants(below, name) {
+            match saw {
+                Saw::Directory => searching.directory(join(below, name), depth),
+                Saw::File(content) if searching.reads(name) => {
+                    searching.opens();
+                    searching.file(join(below, name), name, content);
+                }
+                _ => {}
+            }
+        }
+        if searching.is_over() {
+            return;
+        }
+    }
+}
+
 impl Directory {
     /// Searches the entries of a directory and those below it. What cannot be read is noted; but where the system lacks a
     /// descriptor or memory, nothing is known of it.
     pub(super) fn look(&self, dir: &str, search: Search<'_>) -> Result<Survey, PorchError> {
+        let (survey, rests_on_others) =
+            self.search(dir, search, self.believing.map(|believing| believing.since))?;
+        if !rests_on_others || survey.has_found_nothing(search.extent) {
+            return Ok(survey);
+        }
+        Ok(self.search(dir, search, None)?.0)
+    }
+
+    /// Searches, resting on looks of other searches since then; whether it did.
+    fn search(
+        &self,
+        dir: &str,
+        search: Search<'_>,
+        since: Option<Instant>,
+    ) -> Result<(Survey, bool), PorchError> {
         let mut searching = Searching::new(dir, search);
         let now = wall_ns();
+        let mut rests_on_others = false;
         while let Some((below, depth)) = searching.next() {
             let path = join(dir, &below);
-            let mut holder = Holder { tree: self, path, below, depth, open: None, now };
-            match holder.names() {
-                Ok(Some(names)) => {
-                    for (name, kind) in names.iter() {
-                        if searching.wants(&holder.below, name) {
-                            let looked = holder.look_at(&mut searching, name, *kind);
-                            let path = || join(&holder.below, name);
-                            looked.or_else(|error| unread(&mut searching, path(), error))?;
-                        }
-                        if searching.is_over() {
-                            return Ok(searching.survey);
-                        }
-                    }
+            let seen = since.and_then(|since| self.seen_since(since, &path));
+            if let Some(entries) = seen.filter(|entries| suffices(entries, &searching)) {
+                rests_on_others = true;
+                look_at_seen(&mut searching, &entries, &below, depth);
+                if searching.is_over() {
+                    break;
                 }
-                Ok(None) => {}
-                Err(error) => unread(&mut searching, holder.below, error)?,
+                continue;
+            }
+            let saw = self.believing.is_some().then(Vec::new);
+            let holder = Holder { tree: self, path, below, depth, open: None, now, saw };
+            self.look_into(holder, &mut searching)?;
+            if searching.is_over() {
+                break;
             }
         }
-        Ok(searching.survey)
+        Ok((searching.survey, rests_on_others))
+    }
+
+    /// Looks at the entries of one directory, until a bound is reached.
+    fn look_into(&self, mut holder: Holder<'_>, searching: &mut Searching<'_>) -> Result<(), PorchError> {
+        let began = Instant::now();
+        let names = match holder.names() {
+            Ok(Some(names)) => names,
+            Ok(None) => return Ok(()),
+            Err(error) => return unread(searching, holder.below, error),
+        };
+        for (name, kind) in names.iter() {
+            if searching.wants(&holder.below, name) {
+                if let Err(error) = holder.look_at(searching, name, *kind) {
+                    holder.saw = None;
+                    unread(searching, join(&holder.below, name), error)?;
+                }
+            } else {
+                holder.note(name, Saw::of(*kind));
+            }
+            if searching.is_over() {
+                return Ok(());
+            }
+        }
+        if let (Some(memo), Some(believing), Some(saw)) = (&self.memo, self.believing, holder.saw) {
+            memo.looks.keep(began, believing.root, &holder.path, saw);
+        }
+        Ok(())
+    }
+
+    fn seen_since(&self, since: Instant, path: &str) -> Option<Entries> {
+        self.memo.as_ref()?.looks.since(since, self.believing?.root, path)
     }
 
     /// What a path is; no link on its way is followed.

@@ -25,7 +25,7 @@ fn order(namespace: &str, target: &str, replicas: u32, constraints: &str) -> Ord
         r#"{{"intent_type":"scaling","target":"{target}","namespace":"{namespace}","replicas":{replicas}{constraints}}}"#
     );
     let intent = judge(text.as_bytes(), Policy::default()).unwrap();
-    Order { intent, provenance: Provenance::default() }
+    Order { intent, provenance: Provenance::default(), came: None }
 }
 
 fn routes(text: &str) -> Result<Routes, String> {

@@ -295,6 +295,7 @@ fn what_changes_around_a_package_is_seen_by_the_next_order_of_the_same_engine() 
         let order = Order {
             intent: judge(text.as_bytes(), Policy::default()).unwrap(),
             provenance: Provenance::default(),
+            came: None,
         };
         engine.apply(&order, &patience)
     };

@@ -52,6 +52,7 @@ fn answers(top: &Path) -> String {
         let order = Order {
             intent: judge(text.as_bytes(), Policy::default()).unwrap(),
             provenance: Provenance::default(),
+            came: None,
         };
         let patience = Patience::new(Duration::from_secs(5), Duration::from_mins(1));
         let answer = match engine.apply(&order, &patience) {

@@ -11,7 +11,7 @@ pub(crate) fn order(target: &str, replicas: u32) -> Order {
         r#"{{"intent_type":"scaling","target":"{target}","namespace":"shop","replicas":{replicas}}}"#
     );
     let intent = judge(text.as_bytes(), Policy::default()).unwrap();
-    Order { intent, provenance: Provenance::default() }
+    Order { intent, provenance: Provenance::default(), came: None }
 }
 
 fn engine(table: &str, out: &Path) -> Engine {

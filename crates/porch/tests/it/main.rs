@@ -32,6 +32,7 @@ mod rendered;
 mod rights;
 mod several;
 mod shop;
+mod waiting;
 mod worktrees;
 mod writers;
 
