@@ -300,6 +300,11 @@ mod tests {
             (meta(Kind::Directory, 7, 0o2770), Use::Filed, None),
             (meta(Kind::Directory, 7, 0o2755), Use::Private, None),
             (meta(Kind::Socket, 7, 0o777), Use::Private, None),
+            // What a group that shares directories is allowed, no file of it is.
+            (meta(Kind::File, 7, 0o2770), Use::Private, Some("chmod go-w /h/part")),
+            // It is removed, and made again.
+            (meta(Kind::Symlink, 7, 0o777), Use::Remade, None),
+            (meta(Kind::Symlink, 8, 0o777), Use::Remade, Some("chown")),
         ] {
             let failure = judge(ours, &meta, used);
             assert_eq!(failure.is_some(), needle.is_some(), "{meta:?} {used:?} {failure:?}");

@@ -327,6 +327,9 @@ mod tests {
         for name in ["0", "0.1", "broken.0"] {
             std::fs::create_dir_all(staging.join(name).join("of a run")).unwrap();
         }
+        let mut broken = Slots::broken(&Dir::open(&staging).unwrap()).unwrap();
+        broken.sort();
+        assert_eq!(broken, ["0.1", "broken.0"]);
         assert!(slots.clear().unwrap().is_empty());
         let names = slots.staging().names().unwrap();
         assert_eq!(names, [Box::from(b"0".as_slice())]);

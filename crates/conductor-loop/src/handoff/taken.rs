@@ -127,3 +127,47 @@ impl TakenFiles for Dir {
         Ok(all)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of an entry and of one with a directory of its own.
+    fn both() -> [TakenName; 2] {
+        [b"intent-a.json".as_slice(), b"intent-\xff.json"]
+            .map(|raw| TakenName { seq: Seq(7), raw: raw.into() })
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_and_what_cannot_be_removed_is_told() {
+        for taken in both() {
+            let temp = tempfile::tempdir().unwrap();
+            let root = Dir::open(temp.path()).unwrap();
+            let (handoff, own) =
+                (root.ensure("handoff", 0o700).unwrap(), root.ensure("taken", 0o700).unwrap());
+            let path = temp.path().join("handoff").join(raw(&taken));
+            std::fs::write(&path, "ours").unwrap();
+            own.take(&handoff, &taken).unwrap();
+            assert_eq!((path.exists(), own.all_taken().unwrap()), (false, vec![taken.clone()]));
+            own.remove_taken(&taken).unwrap();
+            assert_eq!((own.names().unwrap().len(), own.stat_taken(&taken).is_ok()), (0, false));
+            own.remove_taken(&taken).unwrap();
+            // A directory in its place is none of ours to remove.
+            std::fs::create_dir_all(path.join("full")).unwrap();
+            own.take(&handoff, &taken).unwrap();
+            assert!(own.remove_taken(&taken).is_err() && own.stat_taken(&taken).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_taken_leaves_no_directory() {
+        for taken in both() {
+            let temp = tempfile::tempdir().unwrap();
+            let root = Dir::open(temp.path()).unwrap();
+            let (handoff, own) =
+                (root.ensure("handoff", 0o700).unwrap(), root.ensure("taken", 0o700).unwrap());
+            assert_eq!(own.take(&handoff, &taken).unwrap_err().kind(), io::ErrorKind::NotFound);
+            assert!(own.names().unwrap().is_empty() && own.all_taken().unwrap().is_empty());
+        }
+    }
+}

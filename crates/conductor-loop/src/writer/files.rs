@@ -158,9 +158,10 @@ mod tests {
             std::fs::write(temp.path().join("dir/f"), content).unwrap();
             assert_eq!(set_aside(&drafts, &dir, &piece).unwrap(), ours, "{content}");
             assert_eq!(dir.has("f").unwrap(), !ours, "{content}");
+            assert!(drafts.names().unwrap().is_empty(), "{content}");
         }
         assert_eq!(std::fs::read(temp.path().join("dir/f")).unwrap(), b"else");
-        assert!(drafts.names().unwrap().is_empty());
+        assert!(set_aside(&drafts, &dir, &Piece { name: "missing", ..piece }).unwrap(), "nothing is there");
     }
 
     #[test]
@@ -171,5 +172,15 @@ mod tests {
         replace(&drafts, &dir, &Piece { name: "f", mode: 0o644, content: b"ours" }).unwrap();
         assert_eq!(std::fs::read(temp.path().join("dir/f")).unwrap(), b"ours");
         assert_eq!(drafts.names().unwrap(), [b"1.draft".as_slice().into()]);
+    }
+
+    #[test]
+    fn what_everybody_reads_has_its_mode_whatever_the_umask() {
+        let (_temp, drafts, dir) = dirs();
+        // No umask of ours takes the read bits: the write bit that it does take stands for them.
+        for (name, mode) in [("status", 0o646), ("private", 0o600)] {
+            replace(&drafts, &dir, &Piece { name, mode, content: b"ours" }).unwrap();
+            assert_eq!(dir.stat(name).unwrap().mode & 0o7777, mode, "{name}");
+        }
     }
 }

@@ -302,6 +302,12 @@ fn a_submodule_s_checkout_and_a_work_tree_s_own_directory_are_repositories() {
     assert_eq!(line["commit"].as_str(), Some(git(&shop, "super/sub", &["rev-parse", "main"]).as_str()));
     assert_eq!(git(&shop, "super/sub", &["status", "--porcelain"]), "");
     assert!(shop.read("super/sub/shop/web/deployment.yaml").contains("replicas: 5 "));
+    // What is ignored there is in the way there.
+    shop.put("super/.git/modules/sub/info/exclude", "*-scaling\n");
+    shop.put("super/sub/shop/api-scaling/README.md", "mine");
+    let run = shop.command(&shop.intent_for("api", 3, ""), &["--git", "super/sub"]).output().unwrap();
+    crate::shop::Run::of(&run).refused(74, "it is not overwritten");
+    assert_eq!(shop.read("super/sub/shop/api-scaling/README.md"), "mine");
     // The branch of a linked work tree, by the directory where git keeps its HEAD.
     git(&shop, "repo", &["worktree", "add", "-q", "../one", "-b", "one"]);
     let line = porch(&shop, 7, &["--git", "repo/.git/worktrees/one"]).line();
