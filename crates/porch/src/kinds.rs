@@ -27,7 +27,7 @@ const SHIPPED: [(&str, &str); 17] = [
 ];
 
 /// Kinds that run pods or bring them in, without a number of replicas to set.
-const WITHOUT_NUMBER: [(&str, &str); 20] = [
+const WITHOUT_NUMBER: [(&str, &str); 22] = [
     ("apps", "DaemonSet"),
     ("extensions", "DaemonSet"),
     ("apps.kruise.io", "DaemonSet"),
@@ -48,6 +48,8 @@ const WITHOUT_NUMBER: [(&str, &str); 20] = [
     ("configsync.gke.io", "RootSync"),
     ("fn.kpt.dev", "RenderHelmChart"),
     ("operators.coreos.com", "ClusterServiceVersion"),
+    ("kappctrl.k14s.io", "App"),
+    ("packaging.carvel.dev", "PackageInstall"),
 ];
 
 /// The kinds that kustomize's `replicas` field sets.

@@ -53,7 +53,8 @@ pub(crate) struct Object {
 impl Object {
     /// Whether it can be what an intent names, decide its number, or be called so instead.
     pub(crate) fn matters(&self, kinds: Kinds<'_>) -> bool {
-        !self.rules.is_empty() || !self.deploys.is_empty() || kinds.knows(&self.group, &self.kind)
+        let decides = !self.rules.is_empty() || !self.deploys.is_empty() || !self.made.is_empty();
+        decides || kinds.knows(&self.group, &self.kind)
     }
 
     /// Kind and name, for messages.

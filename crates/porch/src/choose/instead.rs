@@ -6,6 +6,7 @@ use crate::files::{CHART, base_name};
 use crate::kinds::has_no_number;
 use crate::objects::Object;
 use crate::rendered::Rendered;
+use crate::rules::Made;
 use crate::survey::is_pointer;
 use crate::text::{mentions, says};
 use crate::yaml::{self, Node};
@@ -187,7 +188,8 @@ impl View<'_, '_> {
     /// An entry of this name that stands for pods and has no number.
     fn pods_without_number(&self) -> Option<String> {
         let named = |object: &&Rendered| {
-            has_no_number(&object.object.group, &object.object.kind) && self.stands_for_target(object)
+            let Object { group, kind, made, .. } = &*object.object;
+            (has_no_number(group, kind) || !made.is_empty()) && self.stands_for_target(object)
         };
         let object = &self.built.objects.iter().find(named)?.object;
         Some(format!("{} holds {}, no {}", self.line_of(object), object.shown(), self.wanted.kinds.named()))
@@ -201,7 +203,9 @@ impl View<'_, '_> {
         let is_called = object.name() == self.wanted.name;
         if !self.wanted.said {
             let is_remote = is_remote_rule(&object.object);
-            return (is_called || named.next().is_some()) && (self.is_here(object) || is_remote);
+            let is_here = |made: &Made| self.is_space(made.space.as_deref().or(object.namespace()));
+            return (is_called && (self.is_here(object) || is_remote))
+                || named.any(|made| is_remote || is_here(made));
         }
         let is_here = |space: Option<&str>| space.or(object.namespace()) == Some(self.wanted.namespace);
         // A deployer of a directory makes what is there, which is searched by itself, and a set of them nothing of its own name.

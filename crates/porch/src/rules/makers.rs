@@ -26,9 +26,33 @@ pub(crate) fn made(node: &Node, group: &str, kind: &str) -> Vec<Made> {
             let all = applications(node, kind);
             all.iter().map(|one| of_argo(&one.spec, Some(one.name.as_str()))).collect()
         }
-        _ => vec![of_one(node, group, kind)],
+        (_, "ConfigMap" | "Kustomization") => Vec::new(),
+        _ => {
+            let one = of_one(node, group, kind);
+            let is_custom = group.contains('.') && one == Made::default();
+            let mut all = vec![one];
+            if is_custom {
+                releases(node, &mut all);
+            }
+            all
+        }
     };
     all.into_iter().filter(|made| *made != Made::default()).collect()
+}
+
+/// The Helm releases that an object of any other group says: those of Sveltos, k0s, Cluster API and whoever else has charts
+/// installed. All of them name the release, and its namespace or none.
+fn releases(node: &Node, found: &mut Vec<Made>) {
+    let is_of_chart = || ["chartName", "chartname"].iter().any(|key| node.text_at(&[key]).is_some());
+    let name = node.text_at(&["releaseName"]).or_else(|| node.text_at(&["name"]).filter(|_| is_of_chart()));
+    if let Some(name) = name.filter(|name| !name.is_empty() && !is_filled_in(name)) {
+        let spaces = ["releaseNamespace", "targetNamespace", "namespace"];
+        let space = spaces.iter().find_map(|key| node.text_at(&[key])).map(str::to_owned);
+        found.push(Made { names: vec![name.to_owned()], space });
+    }
+    for value in node.entries().iter().map(|(_, value)| value).chain(node.items()) {
+        releases(value, found);
+    }
 }
 
 /// What one Application makes of charts. A name with a template is not known here.
@@ -61,6 +85,11 @@ fn of_one(node: &Node, group: &str, kind: &str) -> Made {
             let set = spec.text_at(&["set", FULL_NAME]).map(str::to_owned);
             let full = spec.get("valuesContent").and_then(full_name);
             Made { names: names([own.map(str::to_owned), set, full]), space }
+        }
+        ("helm.crossplane.io", "Release") => {
+            let external = node.text_at(&["metadata", "annotations", "crossplane.io/external-name"]);
+            let space = spec.text_at(&["forProvider", "namespace"]).map(str::to_owned);
+            Made { names: names([external.or(own).map(str::to_owned)]), space }
         }
         ("core.oam.dev", "Application") => {
             let parts = spec.get("components").map(Node::items).unwrap_or_default();
