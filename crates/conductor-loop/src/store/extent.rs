@@ -94,4 +94,16 @@ mod tests {
         assert_eq!(less.lacks(&more).unwrap(), "last number 7 instead of 9, failed 0 instead of 1");
         assert_eq!(less.or_more(more), more);
     }
+
+    #[test]
+    fn every_outcome_counts_once_and_a_duplicate_among_them() {
+        let mut counts = Counts::default();
+        for (status, duplicate_of) in
+            [(Status::Success, None), (Status::Success, Some(Seq(1))), (Status::Failed, None)]
+        {
+            let blank = Outcome::blank(Seq(2), "intent-a.json", jiff::Timestamp::UNIX_EPOCH);
+            counts.add(&Outcome { status, duplicate_of, ..blank });
+        }
+        assert_eq!(counts, Counts { processed: 2, failed: 1, duplicates: 1 });
+    }
 }

@@ -57,3 +57,42 @@ impl LastRun {
         (!self.failed).then_some(self.run)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use conductor_core::Seq;
+    use jiff::Timestamp;
+
+    fn outcome(seq: u64, status: Status, attempts: u32) -> Outcome {
+        let sha256 = Some(conductor_crypto::sha256(b"ours"));
+        Outcome {
+            status,
+            attempts,
+            sha256,
+            ..Outcome::blank(Seq(seq), "intent-a.json", Timestamp::UNIX_EPOCH)
+        }
+    }
+
+    #[test]
+    fn only_what_ran_or_may_have_run_is_a_last_run() {
+        let success = outcome(3, Status::Success, 1);
+        let repeated = LastRun::of(&success).unwrap().success().unwrap();
+        assert_eq!((repeated.seq, repeated.name.as_str()), (Seq(3), "intent-a.json"));
+        let failed = |outcome: &Outcome| LastRun::of(outcome).map(|last| last.success().is_none());
+        assert_eq!(failed(&outcome(3, Status::Failed, 1)), Some(true), "it may have changed something");
+        assert_eq!(failed(&outcome(3, Status::Failed, 0)), None, "porch was not started");
+        let imported = Outcome { imported: true, ..outcome(3, Status::Failed, 0) };
+        assert_eq!(failed(&imported), Some(true), "nobody knows whether it ran");
+        let duplicate = Outcome { duplicate_of: Some(Seq(2)), ..success.clone() };
+        assert_eq!(failed(&duplicate), None, "the one it repeats stays the last");
+        assert_eq!(failed(&Outcome { sha256: None, ..success }), None, "nothing can equal it");
+    }
+
+    #[test]
+    fn the_later_number_is_the_last_run_in_any_order_of_arrival() {
+        let run = |seq| LastRun::of(&outcome(seq, Status::Success, 1)).unwrap();
+        assert!(run(3).replaces(None) && run(3).replaces(Some(&run(2))) && run(3).replaces(Some(&run(3))));
+        assert!(!run(3).replaces(Some(&run(4))));
+    }
+}

@@ -302,3 +302,20 @@ impl dyn Ledger + '_ {
         Ok(made)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_is_found_by_the_name_of_its_file_and_by_that_of_the_archived_one() {
+        let blank = Outcome::blank(Seq(7), "intent-a.json", Timestamp::UNIX_EPOCH);
+        let filed = Outcome { archived_as: "processed/intent-a.7.json".to_owned(), ..blank.clone() };
+        let found = |outcome: &Outcome, name| Term::File(name).is_of(outcome);
+        assert!(found(&filed, "intent-a.json") && found(&filed, "intent-a.7.json"));
+        assert!(!found(&filed, "processed/intent-a.7.json") && !found(&filed, "intent-a.8.json"));
+        assert!(
+            found(&blank, "intent-a.json") && !found(&Outcome { archived_as: String::new(), ..blank }, "")
+        );
+    }
+}

@@ -122,3 +122,38 @@ impl<'b> Unfinished<'b> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    #[test]
+    fn bytes_that_are_not_those_that_were_recorded_are_damage() {
+        let seq = Seq(7);
+        let claim = Claim { sha256: sha256(b"ours"), ..conductor_testkit::claim(seq) };
+        let of = |digest| Outcome {
+            sha256: digest,
+            ..Outcome::blank(seq, "intent-a.json", Timestamp::UNIX_EPOCH)
+        };
+        let told = |claim: Option<&Claim>, outcome: Option<Outcome>, bytes: Option<&[u8]>| {
+            let pending = Unfinished { claim: claim.cloned(), bytes }.into_pending(seq, outcome, None);
+            pending.map(drop).map_err(|error| error.to_string())
+        };
+        let damaged = |told: Result<(), String>, by: &Flaw| {
+            let told = told.unwrap_err();
+            assert!(told.contains(&by.to_string()), "{told}");
+        };
+        let (ours, other) = (Some(sha256(b"ours")), Some(sha256(b"other")));
+        told(Some(&claim), None, Some(b"ours")).unwrap();
+        damaged(told(Some(&claim), None, Some(b"other")), &Flaw::OtherBytes);
+        for claimed in [Some(&claim), None] {
+            told(claimed, Some(of(ours)), Some(b"ours")).unwrap();
+            damaged(told(claimed, Some(of(ours)), Some(b"other")), &Flaw::OtherBytes);
+            damaged(told(claimed, Some(of(ours)), None), &Flaw::NoBytes);
+        }
+        damaged(told(Some(&claim), Some(of(other)), Some(b"other")), &Flaw::OtherOutcome);
+        told(None, Some(of(None)), None).unwrap();
+        damaged(told(None, None, Some(b"ours")), &Flaw::Neither);
+    }
+}
