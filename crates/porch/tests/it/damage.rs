@@ -80,3 +80,43 @@ fn a_killed_git_and_a_full_disk_in_its_words_are_passing() {
         assert_eq!(line["replicas"]["to"], 5, "{step}");
     }
 }
+
+/// Exchanges the places of two objects in the index of the only pack, which git does not notice.
+fn exchange(shop: &Shop, one: &str, other: &str) {
+    let packs = fs::read_dir(shop.path("repo/.git/objects/pack")).unwrap();
+    let mut paths = packs.map(|entry| entry.unwrap().path());
+    let path = paths.find(|path| path.extension().is_some_and(|end| end == "idx")).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let number = |bytes: &[u8], at: usize| {
+        usize::try_from(u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap())).unwrap()
+    };
+    // A head, how many names begin with what, the names, a sum of each, and the place of each.
+    let (names, count) = (8 + 256 * 4, number(&bytes, 8 + 255 * 4));
+    let place = |bytes: &[u8], object: &str| {
+        let is_it =
+            |n: &usize| conductor_core::digest::hex(&bytes[names + n * 20..names + (n + 1) * 20]) == object;
+        names + count * 24 + (0..count).find(is_it).unwrap() * 4
+    };
+    let (one, other) = (place(&bytes, one), place(&bytes, other));
+    for at in 0..4 {
+        bytes.swap(one + at, other + at);
+    }
+    fs::remove_file(&path).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn an_object_that_a_pack_has_under_another_s_name_is_not_taken_for_it() {
+    for (one, other) in [("main:shop/web/deployment.yaml", "main:README.md"), ("main:shop", "main:shop/web")]
+    {
+        let Some(shop) = committed() else { return };
+        git(&shop, "repo", &["repack", "-a", "-d", "-q"]);
+        let [one, other] = [one, other].map(|name| git(&shop, "repo", &["rev-parse", name]));
+        git(&shop, "repo", &["checkout", "-q", "--detach"]);
+        exchange(&shop, &one, &other);
+        let run =
+            Run::of(&shop.command(&shop.intent(5), &["--git", "repo", "--branch", "main"]).output().unwrap());
+        run.refused(74, "is damaged or missing; look with 'git fsck'");
+        assert_eq!(git(&shop, "repo", &["rev-list", "--count", "main"]), "1");
+    }
+}
