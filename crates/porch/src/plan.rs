@@ -229,7 +229,14 @@ impl Planner<'_> {
             let view = View::new(&world, self.wanted())?;
             let names = self.tree.names(dir)?;
             let near = view.near().or_else(|| view.elsewhere());
-            Ok(near.unwrap_or_else(|| format!("{}, {wanted}", view.holds(&names))))
+            // Such as a link or what is too large, of which `read` says nothing.
+            let doubt = || match self.survey(dir, None).ok()?.doubt()? {
+                PorchError::Unfit { package, reason } => Some(format!("; {package} {reason}")),
+                _ => None,
+            };
+            Ok(near.unwrap_or_else(|| {
+                format!("{}, {wanted}{}", view.holds(&names), doubt().unwrap_or_default())
+            }))
         });
         let reason = said.unwrap_or_else(|error| format!("it holds {wanted}: {error}"));
         PorchError::unfit(self.tree.name(dir), reason)

@@ -277,12 +277,12 @@ impl<'t> World<'t> {
     /// Whether the root of the tree is called like a pattern of directories of the repository, in which an asterisk is any text.
     pub(crate) fn root_is_like(&self, pattern: &str) -> bool {
         let Some(tree) = self.tree else { return false };
-        let (name, pattern) = (tree.name(""), pattern.trim_start_matches("./").trim_end_matches('/'));
+        let pattern = pattern.trim_start_matches("./").trim_end_matches('/');
+        // What is above a name that does not begin at the root of the machine may be called anything.
+        let name = format!("_/{}", tree.name(""));
         let begins = name.match_indices(['/', ':']).map(|(at, _)| at + 1);
-        std::iter::once(0)
-            .chain(begins)
-            .filter_map(|at| name.get(at..))
-            .any(|end| glob::matches(pattern, end))
+        let mut ends = std::iter::once(0).chain(begins).filter_map(|at| name.get(at..));
+        ends.any(|end| glob::matches(pattern, end))
     }
 
     /// The directories below a place whose paths from there are like a pattern, from the root of the tree; `None` if there are too

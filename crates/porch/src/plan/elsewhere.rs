@@ -185,7 +185,7 @@ impl Planner<'_> {
     }
 
     /// The files below a directory that may name the object, except those below its entry `except`.
-    fn survey(&self, dir: &str, except: Option<&str>) -> Result<World<'_>, PorchError> {
+    pub(super) fn survey(&self, dir: &str, except: Option<&str>) -> Result<World<'_>, PorchError> {
         // A new package states its namespace.
         let (text, extent) = (self.assignment.object.as_str(), Extent::Whole);
         let search = Search { text, names: &[], except, is_said: true, kinds: self.wanted().kinds, extent };
