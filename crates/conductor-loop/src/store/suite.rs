@@ -378,3 +378,24 @@ proptest! {
         compare(&steps);
     }
 }
+
+#[test]
+fn another_destination_has_seen_no_run() {
+    for ledger in ledgers().1 {
+        let last = || {
+            [(0, "intent-a.json"), (1, "intent-b.json")]
+                .map(|(target, name)| ledger.last_success(&key(target), name).unwrap().map(|last| last.seq))
+        };
+        assert!(!ledger.work_for("here").unwrap());
+        let imported =
+            Outcome { key: None, imported: true, archived_as: String::new(), ..outcome(Seq(2), 1) };
+        perform(&*ledger, &commit(Batch { imported: vec![imported], ..Batch::default() }));
+        ledger.commit(&Work::decide(&outcome(Seq(3), 0), None, Kept::Bytes(b"abc"))).unwrap();
+        assert_eq!(last(), [Some(Seq(3)), Some(Seq(2))]);
+        assert!(!ledger.work_for("here").unwrap());
+        assert_eq!(last(), [Some(Seq(3)), Some(Seq(2))], "the same destination");
+        assert!(ledger.work_for("there").unwrap());
+        assert_eq!(last(), [None, None]);
+        assert!(!ledger.work_for("here").unwrap(), "nothing is left to forget");
+    }
+}
