@@ -206,9 +206,38 @@ pub(crate) fn rules_of(node: &Node, group: &str, kind: &str, kinds: Kinds<'_>) -
         _ => {
             found.extend(deployers::rules_of(node, group, kind, kinds));
             found.extend(policies::rules_of(node, group, kind, kinds));
+            found.extend(proportional(node, kinds));
             if !kinds.knows(group, kind) {
                 wrapped(node, kinds, &mut found);
             }
+        }
+    }
+    found
+}
+
+/// The program that scales what its flags name by the size of the cluster.
+const PROPORTIONAL: &str = "cluster-proportional-autoscaler";
+
+/// What a workload scales that runs [`PROPORTIONAL`].
+fn proportional(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
+    let mut found = Vec::new();
+    let containers =
+        node.at(&["spec", "template", "spec", "containers"]).map(Node::items).unwrap_or_default();
+    for container in containers {
+        let lists = ["command", "args"].iter().filter_map(|key| container.get(key));
+        let words: Vec<&str> = lists.flat_map(Node::items).filter_map(Node::text).collect();
+        if !words.iter().copied().chain(container.text_at(&["image"])).any(|text| text.contains(PROPORTIONAL))
+        {
+            continue;
+        }
+        let flag = |name| words.iter().find_map(|word| word.strip_prefix(name));
+        let space = flag("--namespace=").map_or(Name::Any, Name::written);
+        for (kind, name) in
+            flag("--target=").into_iter().flat_map(|all| all.split(',')).filter_map(|one| one.split_once('/'))
+        {
+            let kind = kinds.names().find(|known| known.eq_ignore_ascii_case(kind));
+            let rule = Rule::new(kind, Name::written(name), "sets its replicas by the size of the cluster");
+            found.push(Rule { space: space.clone(), ..rule });
         }
     }
     found

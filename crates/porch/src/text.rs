@@ -29,7 +29,8 @@ const DECIDERS: [(&str, &[&str]); 18] = [
 /// What the settings of Argo CD say by which differences are ignored everywhere.
 const SETTINGS: [&str; 2] = ["argocd-cm", "ignoreDifferences"];
 /// The fields by which autoscalers and controllers name what they scale.
-const AIMS: [&str; 5] = ["scaleTargetRef", "targetRef", "workloadRef", "deploymentName", "replicaSetName"];
+const AIMS: [&str; 6] =
+    ["scaleTargetRef", "targetRef", "workloadRef", "deploymentName", "replicaSetName", "--target="];
 /// What an object of Argo CD says that deploys a directory to a namespace.
 const DESTINED: [&str; 3] = ["argoproj.io/", "Application", "destination"];
 /// The key of an object's group and version.
