@@ -310,10 +310,7 @@ impl<'l> Session<'l> {
         }
         if now >= self.next_space_check {
             self.next_space_check = now + SPACE_CHECK;
-            self.full_at = self.look_for_space();
-            // A quota, or blocks reserved for root, show only in a failed write.
-            let full = self.full_at.is_some() || self.writer_waits_for_space || self.no_space.holds(now);
-            self.set_not_ready(NotReady::DiskFull, full);
+            self.look_at_space(now);
             // An intent whose start is no longer tried, because its target is held, says nothing about the store's
             // current state.
             self.unread.retain(|_, tried| now.saturating_sub(*tried) < UNREAD_TOLD);
@@ -336,6 +333,14 @@ impl<'l> Session<'l> {
                 self.executor.writer.abandon();
             }
         }
+    }
+
+    /// Judges whether there is space for what is taken next.
+    fn look_at_space(&mut self, now: Duration) {
+        self.full_at = self.look_for_space();
+        // A quota, or blocks reserved for root, show only in a failed write.
+        let full = self.full_at.is_some() || self.writer_waits_for_space || self.no_space.holds(now);
+        self.set_not_ready(NotReady::DiskFull, full);
     }
 
     /// The first place with less space than the intents in flight may need.
@@ -453,15 +458,17 @@ impl<'l> Session<'l> {
             Ack::Committed { took, records } => self.observe(DaemonFact::Committed { took, records }),
             Ack::DiskFull(full) => {
                 self.writer_waits_for_space = full.is_some();
-                if full.is_some() {
-                    // From now on nothing is handed ahead.
-                    self.in_flight.call_back();
-                }
-                self.full_at = full.map(|full| match full {
+                let Some(full) = full else {
+                    // What the writer had left found room, which may be the last.
+                    return self.look_at_space(monotonic());
+                };
+                // From now on nothing is handed ahead.
+                self.in_flight.call_back();
+                self.full_at = Some(match full {
                     Full::State => self.state.path.clone(),
                     Full::Files => self.places.path.clone(),
                 });
-                self.set_not_ready(NotReady::DiskFull, full.is_some());
+                self.set_not_ready(NotReady::DiskFull, true);
             }
             Ack::FilingWaits(waits) => self.set_not_ready(NotReady::FilingWaits, waits),
             Ack::Audited(head) => self.health.metrics.set_audit(head.size, root48(&head.root)),
