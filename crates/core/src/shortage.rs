@@ -47,6 +47,11 @@ impl<T: Copy + Sub<Output = Duration>> Shortage<T> {
         }
     }
 
+    /// Whether it stands and has been told.
+    pub fn is_told(&self) -> bool {
+        self.told
+    }
+
     /// It is over, if there was one. Returns whether it had been told.
     pub fn end(&mut self) -> bool {
         std::mem::take(self).told

@@ -57,9 +57,12 @@ pub struct Setup {
 /// Why a trail cannot be opened or appended to.
 #[derive(Debug, thiserror::Error)]
 pub enum TrailError {
-    /// There is no space, or no descriptor or memory for a moment. Nothing was appended, and a later try may succeed.
+    /// There is no space. Nothing was appended, and a later try may succeed.
     #[error("the audit trail cannot be written now: {0}")]
     NoSpace(#[source] io::Error),
+    /// There is no descriptor or memory for a moment. Nothing was appended, and a later try may succeed.
+    #[error("the audit trail cannot be written now: {0}")]
+    Lacking(#[source] io::Error),
     /// The trail is not what was written.
     #[error("the audit trail is damaged at entry {entry}: {what}")]
     Damaged {
@@ -86,11 +89,20 @@ pub enum TrailError {
 
 fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> TrailError {
     move |source| {
-        if is_no_space(&source) || is_passing(&source) {
+        if is_no_space(&source) {
             TrailError::NoSpace(source)
+        } else if is_passing(&source) {
+            TrailError::Lacking(source)
         } else {
             TrailError::Io { what: what.into(), source }
         }
+    }
+}
+
+impl TrailError {
+    /// Whether a later try may succeed by itself.
+    pub fn waits(&self) -> bool {
+        matches!(self, Self::NoSpace(_) | Self::Lacking(_))
     }
 }
 

@@ -6,6 +6,7 @@
 use super::{Ack, Command, Full, Gathered, Holding, SPACE_RETRY, Stopped, WriterLoop};
 use conductor_core::Code;
 use conductor_core::record::{Claim, Outcome, Status};
+use conductor_core::shortage::Shortage;
 use conductor_evidence::entry::user;
 use conductor_evidence::{EntryResult, Event, Record, Trail, TrailError};
 use crossbeam_channel::Sender;
@@ -100,6 +101,8 @@ pub(super) struct Auditing {
     complained: bool,
     /// Since when the last segment has had no name.
     gone_since: Option<Instant>,
+    /// The shortage that stands against an entry.
+    pub(super) shortage: Shortage<Instant>,
 }
 
 impl Auditing {
@@ -116,6 +119,7 @@ impl Auditing {
             unsynced: false,
             complained: false,
             gone_since: None,
+            shortage: Shortage::default(),
         }
     }
 
@@ -173,13 +177,23 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         auditing.pending.extend(gathered.holds.iter().map(|(holding, _)| held(holding)));
         auditing.asks_sync |= !gathered.holds.is_empty();
         while let Some(error) = self.append_pending()? {
-            self.set_full(Some(Full::Files));
+            let code = self.tell_what_lacks(&error);
             if self.abandon.load(Ordering::Acquire) {
-                return Err(self.fatal(Code::DiskFull, &format!("stopped before the audit trail: {error}")));
+                return Err(self.fatal(code, &format!("stopped before the audit trail: {error}")));
             }
             std::thread::sleep(SPACE_RETRY); // Waits for space: nothing may go on before.
         }
         Ok(())
+    }
+
+    /// Tells why the trail waits: for space, or for a descriptor or memory.
+    pub(super) fn tell_what_lacks(&mut self, error: &TrailError) -> Code {
+        if let TrailError::NoSpace(_) = error {
+            self.set_full(Some(Full::Files));
+            return Code::DiskFull;
+        }
+        self.note_shortage(None, &error.to_string());
+        Code::StoreFailed
     }
 
     /// Appends what waits, and ends the epoch, when it is time and no batch came.
@@ -192,15 +206,17 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         if auditing.gone_since.is_some() {
             self.look_at_segment()?;
         }
-        if self.append_pending()?.is_some()
-            && let Some(auditing) = &mut self.auditing
-        {
+        let lacks = self.append_pending()?;
+        if let (Some(error), Some(auditing)) = (lacks, &mut self.auditing) {
             auditing.due = Some(now + SPACE_RETRY);
+            self.tell_what_lacks(&error);
+        } else {
+            self.has_room();
         }
         Ok(())
     }
 
-    /// Appends what waits; the error is that of a full disk, after which all of it waits on.
+    /// Appends what waits; the error is one after which all of it waits on.
     pub(super) fn append_pending(&mut self) -> Result<Option<TrailError>, Stopped> {
         let Some(auditing) = &mut self.auditing else { return Ok(None) };
         let (before, epoch) = (auditing.trail.head(), auditing.trail.epoch());
@@ -208,6 +224,9 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             Ok(()) => {
                 auditing.pending.clear();
                 auditing.due = None;
+                if auditing.shortage.end() && !self.shortage.is_told() {
+                    (self.report)(vec![Ack::FilingWaits(false)]);
+                }
                 let head = auditing.trail.head();
                 // The end of an epoch becomes durable, and its secret goes, also when nothing is published.
                 let syncs = std::mem::take(&mut auditing.asks_sync) || auditing.trail.epoch() != epoch;
@@ -221,7 +240,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
                 }
                 Ok(None)
             }
-            Err(error @ TrailError::NoSpace(_)) => Ok(Some(error)),
+            Err(error) if error.waits() => Ok(Some(error)),
             Err(error) => Err(self.fatal(Code::StoreFailed, &error.to_string())),
         }
     }
@@ -241,7 +260,8 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         let Some(auditing) = &mut self.auditing else { return Ok(()) };
         match auditing.trail.look_at_segment() {
             // What could not be looked at is looked at again with the next sync.
-            Ok(()) | Err(TrailError::NoSpace(_)) => auditing.gone_since = None,
+            Ok(()) => auditing.gone_since = None,
+            Err(error) if error.waits() => auditing.gone_since = None,
             Err(error @ TrailError::Gone(_)) => {
                 let since = *auditing.gone_since.get_or_insert(now);
                 if now.duration_since(since) >= GONE_GRACE {
@@ -259,7 +279,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         match auditing.trail.synced() {
             Ok(()) => auditing.complained = false,
             // The key of the last epoch stays in the file, and still leads to the current one.
-            Err(error @ TrailError::NoSpace(_)) => {
+            Err(error) if error.waits() => {
                 tracing::debug!(%error, "the key of the epoch is written after the next sync");
             }
             Err(error) if !auditing.complained => {

@@ -89,7 +89,8 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         match self.publish_somewhere(filing) {
             Ok(()) => {
                 self.published.push(seq);
-                if self.shortage.end() {
+                let audited = self.auditing.as_ref().is_none_or(|auditing| !auditing.shortage.is_told());
+                if self.shortage.end() && audited {
                     (self.report)(vec![Ack::FilingWaits(false)]);
                 }
             }
@@ -112,13 +113,13 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
                 return Ok(false);
             }
             Err(PublishError::Occupied) => {
-                self.note_shortage(seq, "archiving: other processes keep taking the free names");
+                self.note_shortage(Some(seq), "archiving: other processes keep taking the free names");
                 self.retry_at = Some((self.clock)() + SPACE_RETRY);
                 return Ok(false);
             }
             // The workers use descriptors and memory by fits and starts: what they leave is enough for one file at a time.
             Err(PublishError::Io { what, source }) if is_passing(&source) => {
-                self.note_shortage(seq, &format!("{what}: {source}"));
+                self.note_shortage(Some(seq), &format!("{what}: {source}"));
                 self.retry_at = Some((self.clock)() + PASSING_RETRY);
                 return Ok(false);
             }
@@ -128,10 +129,12 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         Ok(true)
     }
 
-    /// Notes that a file cannot be made now. What lasts makes the daemon not ready.
-    fn note_shortage(&mut self, seq: Seq, why: &str) {
-        let seq = seq.get();
-        match self.shortage.met((self.clock)()) {
+    /// Notes that a file, or an entry of the audit trail, cannot be made now. What lasts makes the daemon not ready.
+    pub(super) fn note_shortage(&mut self, seq: Option<Seq>, why: &str) {
+        let of_entries = self.auditing.as_mut().filter(|_| seq.is_none());
+        let shortage = of_entries.map_or(&mut self.shortage, |auditing| &mut auditing.shortage);
+        let seq = seq.map(Seq::get);
+        match shortage.met((self.clock)()) {
             Phase::Begun => tracing::warn!(seq, "{why}; tried again until it succeeds"),
             Phase::Lasts => {
                 let code = Code::StoreFailed.id();

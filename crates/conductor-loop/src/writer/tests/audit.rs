@@ -6,7 +6,8 @@ use conductor_core::query::Held;
 use conductor_crypto::{SealKey, SigningKey};
 use conductor_evidence::entry::{Parsed, parse};
 use conductor_evidence::segment::{self, Lines};
-use conductor_evidence::{EntryResult, Event, Record, Setup, Trail};
+use conductor_evidence::{EntryResult, Event, Record, Setup, Trail, TrailError};
+use std::cell::Cell;
 
 /// An office with a trail in a directory of its own, and the way of entries to it.
 fn audited() -> (Office, AuditDoor, Receiver<Command>) {
@@ -86,4 +87,38 @@ fn whoever_is_refused_causes_no_sync_and_what_is_done_is_synced_soon() {
     told.try_recv().unwrap();
     assert_eq!(entries(&office).last().unwrap().0, "authz_admin");
     assert!(office.writer_loop.published_since.is_some());
+}
+
+thread_local! {
+    /// How far the writer's clock of this test is ahead.
+    static AHEAD: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+#[test]
+fn what_the_trail_lacks_is_told_by_its_name_and_the_end_of_it_too() {
+    let (mut office, ..) = audited();
+    office.writer_loop.clock = || Instant::now() + AHEAD.get();
+    let lacking = || TrailError::Lacking(io::Error::from_raw_os_error(24));
+    let no_space = TrailError::NoSpace(io::Error::from_raw_os_error(28));
+    assert_eq!(office.writer_loop.tell_what_lacks(&lacking()), Code::StoreFailed);
+    assert!(office.said().is_empty(), "what passes at once is not told");
+    AHEAD.set(Duration::from_secs(6));
+    office.writer_loop.tell_what_lacks(&lacking());
+    assert_eq!(office.said(), ["waits true"], "a descriptor is no space");
+    // Files that wait too are told of already, and are not over when the trail is.
+    office.writer_loop.note_shortage(Some(Seq(1)), "archiving");
+    AHEAD.set(Duration::from_secs(12));
+    office.writer_loop.note_shortage(Some(Seq(1)), "archiving");
+    office.said();
+    office.writer_loop.append_pending().ok().unwrap();
+    assert!(!office.said().contains(&"waits false".to_owned()));
+    office.writer_loop.shortage.end();
+    office.writer_loop.tell_what_lacks(&lacking());
+    AHEAD.set(Duration::from_secs(18));
+    office.writer_loop.tell_what_lacks(&lacking());
+    office.said();
+    office.writer_loop.append_pending().ok().unwrap();
+    assert_eq!(office.said(), ["waits false"]);
+    assert_eq!(office.writer_loop.tell_what_lacks(&no_space), Code::DiskFull);
+    assert_eq!(office.said(), ["full true"]);
 }
