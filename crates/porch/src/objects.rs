@@ -119,7 +119,7 @@ impl Collection<'_> {
             self.add(config, None);
             self.path.pop();
         }
-        for (number, item) in node.get(key).map(Node::items).unwrap_or_default().iter().enumerate() {
+        for (number, item) in node.items_at(&[key]).iter().enumerate() {
             self.path.extend([Step::Key(key.to_owned()), Step::Item(number)]);
             self.add(item, Some(of_list).filter(|(_, kind)| !kind.is_empty()));
             self.path.truncate(self.path.len() - 2);

@@ -191,7 +191,7 @@ fn applies(function: &Node, workload: Governed<'_>) -> bool {
             && says(selector, "name", workload.name)
             && says(selector, "namespace", workload.namespace)
     };
-    let list = |key: &str| function.get(key).map(Node::items).unwrap_or_default();
+    let list = |key: &str| function.items_at(&[key]);
     let is_certain = |selector: &Node| selector.get("labels").or(selector.get("annotations")).is_none();
     let chosen = list("selectors").is_empty() || list("selectors").iter().any(is_for);
     chosen && !list("exclude").iter().any(|selector| is_certain(selector) && is_for(selector))

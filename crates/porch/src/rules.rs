@@ -221,8 +221,7 @@ const PROPORTIONAL: &str = "cluster-proportional-autoscaler";
 /// What a workload scales that runs [`PROPORTIONAL`].
 fn proportional(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
     let mut found = Vec::new();
-    let containers =
-        node.at(&["spec", "template", "spec", "containers"]).map(Node::items).unwrap_or_default();
+    let containers = node.items_at(&["spec", "template", "spec", "containers"]);
     for container in containers {
         let lists = ["command", "args"].iter().filter_map(|key| container.get(key));
         let words: Vec<&str> = lists.flat_map(Node::items).filter_map(Node::text).collect();

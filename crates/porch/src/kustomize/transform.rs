@@ -81,7 +81,7 @@ impl Builder<'_> {
 
     /// Adds the labels of a kustomization.
     fn label(&mut self, file: &str, document: &Node, objects: &mut [Rendered]) -> Result<(), PorchError> {
-        let listed = document.get("labels").map(Node::items).unwrap_or_default();
+        let listed = document.items_at(&["labels"]);
         let all =
             document.get("commonLabels").into_iter().chain(listed.iter().filter_map(|one| one.get("pairs")));
         for (key, value) in all.flat_map(Node::entries) {
@@ -102,7 +102,7 @@ impl Builder<'_> {
         key: &str,
         objects: &mut [Rendered],
     ) -> Result<(), PorchError> {
-        let entries = document.get(key).map(Node::items).unwrap_or_default();
+        let entries = document.items_at(&[key]);
         for (number, entry) in entries.iter().enumerate() {
             let outer = vec![Step::Key(key.to_owned()), Step::Item(number)];
             let options = entry.get("options");
@@ -198,7 +198,7 @@ impl Builder<'_> {
     /// The configurations of kustomize, which may add kinds to those that `replicas` sets. They count in what builds on this
     /// one too.
     fn configure(&mut self, file: &str, document: &Node) -> Result<(), PorchError> {
-        for entry in document.get("configurations").map(Node::items).unwrap_or_default() {
+        for entry in document.items_at(&["configurations"]) {
             let Some(text) = entry.text() else { continue };
             let Some(path) = self.named(file, text)? else {
                 let place = format!("{}:{} ({text})", self.world.name(file), entry.line);
@@ -216,7 +216,7 @@ impl Builder<'_> {
 
     /// The `replicas` field.
     fn counts(&mut self, file: &str, document: &Node, objects: &mut [Rendered]) -> Result<(), PorchError> {
-        let entries = document.get("replicas").map(Node::items).unwrap_or_default();
+        let entries = document.items_at(&["replicas"]);
         for (number, entry) in entries.iter().enumerate() {
             let Some(name) = entry.text_at(&["name"]) else { continue };
             let path =
@@ -256,13 +256,13 @@ impl Builder<'_> {
         document: &Node,
         objects: &mut [Rendered],
     ) -> Result<(), PorchError> {
-        for entry in document.get("vars").map(Node::items).unwrap_or_default() {
+        for entry in document.items_at(&["vars"]) {
             if let Some(named) = entry.get("objref") {
                 let field = entry.text_at(&["fieldref", "fieldpath"]);
                 self.source(file, &Source { line: entry.line, select: named, field }, objects);
             }
         }
-        for entry in document.get("replacements").map(Node::items).unwrap_or_default() {
+        for entry in document.items_at(&["replacements"]) {
             let Some(reference) = entry.get("path") else {
                 self.replacement(file, entry, objects)?;
                 continue;
@@ -303,15 +303,15 @@ impl Builder<'_> {
             let field = source.text_at(&["fieldPath"]);
             self.source(file, &Source { line: source.line, select: source, field }, objects);
         }
-        for target in entry.get("targets").map(Node::items).unwrap_or_default() {
+        for target in entry.items_at(&["targets"]) {
             let Some(select) = target.get("select") else { continue };
-            let fields = target.get("fieldPaths").map(Node::items).unwrap_or_default();
+            let fields = target.items_at(&["fieldPaths"]);
             // What kustomize replaces where no field is named.
             let fields: Vec<&str> = match fields {
                 [] => vec!["metadata.name"],
                 fields => fields.iter().filter_map(Node::text).collect(),
             };
-            let rejects = target.get("reject").map(Node::items).unwrap_or_default();
+            let rejects = target.items_at(&["reject"]);
             let is_rejected =
                 |object: &Rendered| rejects.iter().any(|reject| selects(reject, object) == Some(true));
             for object in objects.iter_mut() {

@@ -43,7 +43,7 @@ impl Builder<'_> {
         document: &Node,
         objects: &mut [Rendered],
     ) -> Result<(), PorchError> {
-        for entry in document.get("transformers").map(Node::items).unwrap_or_default() {
+        for entry in document.items_at(&["transformers"]) {
             let Some(text) = entry.text() else { continue };
             let source = if text.contains('\n') {
                 let place = format!("{}:{}", self.world.name(file), entry.line);
@@ -139,7 +139,7 @@ impl Builder<'_> {
 
 /// The paths that a transformer names. What has signs that paths lack is a patch itself.
 fn paths_of(document: &Node) -> Vec<&str> {
-    let parts = document.get("replacements").map(Node::items).unwrap_or_default();
+    let parts = document.items_at(&["replacements"]);
     let holders = std::iter::once(document).chain(parts);
     let said = holders.flat_map(|holder| NAMES.iter().filter_map(|key| holder.get(key)));
     let each =
@@ -264,7 +264,7 @@ fn remakes(patch: &Node) -> bool {
 /// What replacements do, in the transformer itself or in files.
 fn of_replacements(document: &Node, source: &Source, kinds: Kinds<'_>) -> Does {
     let Some(named) = &source.named else { return Does::Counts };
-    let mut all = document.get("replacements").map(Node::items).unwrap_or_default().to_vec();
+    let mut all = document.items_at(&["replacements"]).to_vec();
     for text in named {
         let Ok(stream) = yaml::parse_expanded(text.as_bytes()) else { return Does::Counts };
         for part in stream.documents {

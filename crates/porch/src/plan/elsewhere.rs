@@ -314,7 +314,7 @@ impl Planner<'_> {
 
 /// Whether a `fleet.yaml` puts what states no namespace into this one, on any cluster.
 fn deploys_to(document: &Node, namespace: &str) -> bool {
-    let of_clusters = document.get("targetCustomizations").map(Node::items).unwrap_or_default();
+    let of_clusters = document.items_at(&["targetCustomizations"]);
     std::iter::once(document).chain(of_clusters).any(|said| {
         let space = said.text_at(&["namespace"]).or_else(|| said.text_at(&["defaultNamespace"]));
         space == Some(namespace)

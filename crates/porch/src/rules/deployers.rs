@@ -138,8 +138,7 @@ fn ignored_of_all(text: &str) -> Vec<(String, String)> {
 
 /// Whether what an entry says to be ignored is a number.
 fn speaks_of_number(entry: &Node, kinds: Kinds<'_>) -> bool {
-    let listed =
-        |key: &str| entry.get(key).map(Node::items).unwrap_or_default().iter().filter_map(Node::text);
+    let listed = |key: &str| entry.items_at(&[key]).iter().filter_map(Node::text);
     listed("jsonPointers").any(|pointer| kinds.leads_to_number(pointer))
         || listed("jqPathExpressions").any(|path| kinds.speaks_of_number(path))
 }
@@ -183,14 +182,14 @@ pub(crate) fn deploys(node: &Node, group: &str, kind: &str) -> Vec<(String, Stri
 /// The directories that a `GitRepo` of Rancher Fleet deploys, and the namespace into which it puts all that is in each.
 fn of_fleet(node: &Node) -> impl Iterator<Item = (&str, &str)> {
     let space = node.text_at(&["spec", "targetNamespace"]).filter(|space| !space.is_empty());
-    let paths = node.at(&["spec", "paths"]).map(Node::items).unwrap_or_default();
+    let paths = node.items_at(&["spec", "paths"]);
     let paths = paths.iter().filter_map(Node::text).filter(|path| !is_filled_in(path));
     paths.filter_map(move |path| Some((path, space?)))
 }
 
 /// The sources of an Application.
 fn sources(spec: &Node) -> Vec<&Node> {
-    let listed = spec.get("sources").map(Node::items).unwrap_or_default();
+    let listed = spec.items_at(&["sources"]);
     let dry = spec.at(&["sourceHydrator", "drySource"]);
     spec.get("source").into_iter().chain(dry).chain(listed).collect()
 }
@@ -209,7 +208,7 @@ impl<'s> Source<'s> {
 
     /// The fields of Argo CD for a source that is built with kustomize.
     fn kustomize(&self, holder: &Node) -> Vec<Rule> {
-        let counts = holder.get("replicas").map(Node::items).unwrap_or_default();
+        let counts = holder.items_at(&["replicas"]);
         let names = counts.iter().filter_map(|count| count.text_at(&["name"]));
         let counted = names.map(|name| self.rule(Rule::new(None, Name::written(name), COUNT)));
         counted.chain(self.build(holder)).collect()
@@ -238,7 +237,7 @@ impl<'s> Source<'s> {
 
     /// The patches and components of a build, and the names that it gives.
     fn build(&self, holder: &Node) -> Vec<Rule> {
-        let listed = |key: &str| holder.get(key).map(Node::items).unwrap_or_default();
+        let listed = |key: &str| holder.items_at(&[key]);
         let mut rules = Vec::new();
         let affixes = ["namePrefix", "nameSuffix"].iter().filter_map(|key| holder.text_at(&[key]));
         // What is built of any directory would be renamed for all.

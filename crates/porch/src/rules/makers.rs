@@ -58,7 +58,7 @@ fn releases(node: &Node, found: &mut Vec<Made>) {
 /// What one Application makes of charts. A name with a template is not known here.
 fn of_argo(spec: &Node, own: Option<&str>) -> Made {
     let one = spec.get("source").into_iter();
-    let all = one.chain(spec.get("sources").map(Node::items).unwrap_or_default());
+    let all = one.chain(spec.items_at(&["sources"]));
     let names: Vec<String> =
         all.flat_map(|source| of_chart(source, own)).filter(|name| !is_filled_in(name)).collect();
     let space = spec.text_at(&["destination", "namespace"]).filter(|_| !names.is_empty());
@@ -92,7 +92,7 @@ fn of_one(node: &Node, group: &str, kind: &str) -> Made {
             Made { names: names([external.or(own).map(str::to_owned)]), space }
         }
         ("core.oam.dev", "Application") => {
-            let parts = spec.get("components").map(Node::items).unwrap_or_default();
+            let parts = spec.items_at(&["components"]);
             let named = parts.iter().filter_map(|part| part.text_at(&["name"]));
             Made { names: named.map(str::to_owned).collect(), space: None }
         }
@@ -112,13 +112,13 @@ fn of_one(node: &Node, group: &str, kind: &str) -> Made {
 
 /// The Deployments that the manager of operators installs from an object of [`INSTALLER`].
 pub(super) fn installed(node: &Node) -> impl Iterator<Item = &str> {
-    let all = node.at(&["spec", "install", "spec", "deployments"]).map(Node::items).unwrap_or_default();
+    let all = node.items_at(&["spec", "install", "spec", "deployments"]);
     all.iter().filter_map(|one| one.text_at(&["name"]))
 }
 
 /// What a function of kpt makes of charts: each is a release of its own, and its configuration has no `spec`.
 fn of_function(node: &Node) -> Made {
-    let charts = node.get("helmCharts").map(Node::items).unwrap_or_default();
+    let charts = node.items_at(&["helmCharts"]);
     let said =
         |key: &'static str| charts.iter().filter_map(move |chart| chart.text_at(&["templateOptions", key]));
     let plain = charts.iter().filter_map(|chart| chart.text_at(&["chartArgs", "name"]));

@@ -27,41 +27,37 @@ pub(super) fn rules_of(node: &Node, group: &str, kind: &str, kinds: Kinds<'_>) -
     }
 }
 
-fn list<'n>(node: &'n Node, path: &[&str]) -> &'n [Node] {
-    node.at(path).map(Node::items).unwrap_or_default()
-}
-
 fn texts<'n>(node: &'n Node, path: &[&str]) -> impl Iterator<Item = &'n str> + use<'n> {
-    list(node, path).iter().filter_map(Node::text)
+    node.items_at(path).iter().filter_map(Node::text)
 }
 
 /// The overrides of a policy of Karmada.
 fn karmada(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
-    let all = list(node, &["spec", "overrideRules"]).iter().filter_map(|rule| rule.get("overriders"));
+    let all = node.items_at(&["spec", "overrideRules"]).iter().filter_map(|rule| rule.get("overriders"));
     let all = all.chain(node.at(&["spec", "overriders"]));
-    let mut plain = all.flat_map(|overriders| list(overriders, &["plaintext"]));
+    let mut plain = all.flat_map(|overriders| overriders.items_at(&["plaintext"]));
     if !plain.any(|one| one.text_at(&["path"]).is_some_and(|pointer| kinds.leads_to_number(pointer))) {
         return Vec::new();
     }
-    let rules: Vec<Rule> = list(node, &["spec", "resourceSelectors"]).iter().map(selected).collect();
+    let rules: Vec<Rule> = node.items_at(&["spec", "resourceSelectors"]).iter().map(selected).collect();
     // Without a selector it is for everything.
     if rules.is_empty() { vec![Rule::new(None, Name::Any, OVERRIDES)] } else { rules }
 }
 
 /// The overrides of `KubeFleet`. One of a namespace is of all that is in it.
 fn fleet(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
-    let rules = list(node, &["spec", "policy", "overrideRules"]).iter();
-    let mut operations = rules.flat_map(|rule| list(rule, &["jsonPatchOverrides"]));
+    let rules = node.items_at(&["spec", "policy", "overrideRules"]).iter();
+    let mut operations = rules.flat_map(|rule| rule.items_at(&["jsonPatchOverrides"]));
     if !operations.any(|one| one.text_at(&["path"]).is_some_and(|pointer| kinds.leads_to_number(pointer))) {
         return Vec::new();
     }
-    let of_cluster = list(node, &["spec", "clusterResourceSelectors"]).iter();
+    let of_cluster = node.items_at(&["spec", "clusterResourceSelectors"]).iter();
     let spaces =
         of_cluster.filter(|selector| selector.text_at(&["kind"]) == Some("Namespace")).map(|selector| {
             let space = selector.text_at(&["name"]).map_or(Name::Any, Name::written);
             Rule { space, ..Rule::new(None, Name::Any, OVERRIDES) }
         });
-    list(node, &["spec", "resourceSelectors"]).iter().map(selected).chain(spaces).collect()
+    node.items_at(&["spec", "resourceSelectors"]).iter().map(selected).chain(spaces).collect()
 }
 
 /// The rule for what a selector of a federation chooses.
@@ -74,10 +70,10 @@ fn selected(selector: &Node) -> Rule {
 
 /// The rules of a policy of Kyverno: those that mutate the number, and the autoscalers that it generates.
 fn kyverno(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
-    let rules = list(node, &["spec", "rules"]);
+    let rules = node.items_at(&["spec", "rules"]);
     let made = rules.iter().filter_map(|rule| Some((rule, rule.get("generate")?)));
     let each = made.flat_map(|(rule, made)| {
-        let all = list(made, &["foreach"]).iter().chain([made]);
+        let all = made.items_at(&["foreach"]).iter().chain([made]);
         all.filter_map(move |one| generated(rule, one))
     });
     mutations(rules, kinds).into_iter().chain(each).collect()
@@ -99,11 +95,11 @@ fn mutations(rules: &[Node], kinds: Kinds<'_>) -> Vec<Rule> {
     let mut found = Vec::new();
     for rule in rules {
         let Some(mutate) = rule.get("mutate") else { continue };
-        let mut patches = list(mutate, &["foreach"]).iter().chain([mutate]);
+        let mut patches = mutate.items_at(&["foreach"]).iter().chain([mutate]);
         if !patches.any(|holder| is_mutation(holder, kinds)) {
             continue;
         }
-        let targets = list(mutate, &["targets"]);
+        let targets = mutate.items_at(&["targets"]);
         if targets.is_empty() {
             found.push(chosen(rule));
         }
@@ -138,7 +134,7 @@ fn chosen(rule: &Node) -> Rule {
 
 /// The filters of a block of Kyverno: of its lists the first that is not empty counts, and where there is none, the block itself.
 fn filters(block: &Node) -> Filters {
-    let of = |key: &str| list(block, &[key]).iter().map(filter).collect::<Vec<_>>();
+    let of = |key: &str| block.items_at(&[key]).iter().map(filter).collect::<Vec<_>>();
     let (any, all) = (of("any"), of("all"));
     if !any.is_empty() {
         Filters::Any(any)
@@ -233,7 +229,7 @@ fn gatekeeper(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
             kinds: owned(to, &["kinds"]),
             ..Sort::default()
         };
-        list(node, path).iter().map(of).collect::<Vec<Sort>>()
+        node.items_at(path).iter().map(of).collect::<Vec<Sort>>()
     };
     let name = node.text_at(&["spec", "match", "name"]).map(str::to_owned);
     let to = Filter { sorts: sorts(&["spec", "applyTo"], "groups"), ..Filter::default() };
@@ -255,7 +251,7 @@ fn gatekeeper(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
 
 /// A policy of the API server, whose mutations are expressions.
 fn admission(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
-    let expressions = list(node, &["spec", "mutations"]).iter().flat_map(|mutation| {
+    let expressions = node.items_at(&["spec", "mutations"]).iter().flat_map(|mutation| {
         ["applyConfiguration", "jsonPatch"].iter().filter_map(|way| mutation.text_at(&[way, "expression"]))
     });
     let mut speaking = expressions.filter(|text| kinds.speaks_of_number(text));
@@ -263,7 +259,7 @@ fn admission(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
         return Vec::new();
     }
     let rules = |key: &str| {
-        let all = list(node, &["spec", "matchConstraints", key]).iter();
+        let all = node.items_at(&["spec", "matchConstraints", key]).iter();
         Filters::Any(all.map(of_resources).collect())
     };
     let choice = Choice { chosen: rules("resourceRules"), left_out: rules("excludeResourceRules") };
@@ -298,8 +294,8 @@ fn kapp(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
         kinds.leads_to_number(&steps.fold(String::new(), |pointer, step| pointer + "/" + step))
     };
     let is_kept = |rule: &&Node| {
-        let source = list(rule, &["sources"]).first().and_then(Node::text);
-        let mut paths = rule.get("path").into_iter().chain(list(rule, &["paths"]));
+        let source = rule.items_at(&["sources"]).first().and_then(Node::text);
+        let mut paths = rule.get("path").into_iter().chain(rule.items_at(&["paths"]));
         source != Some("new") && paths.any(is_of_number)
     };
     let matched = |matcher: &Node| {
@@ -311,6 +307,6 @@ fn kapp(node: &Node, kinds: Kinds<'_>) -> Vec<Rule> {
         let written = |key: &str| said.text_at(&[key]).map_or(Name::Any, Name::written);
         Rule { space: written("namespace"), ..Rule::new(said.text_at(&["kind"]), written("name"), REBASES) }
     };
-    let kept = list(node, &["rebaseRules"]).iter().filter(is_kept);
-    kept.flat_map(|rule| list(rule, &["resourceMatchers"])).map(matched).collect()
+    let kept = node.items_at(&["rebaseRules"]).iter().filter(is_kept);
+    kept.flat_map(|rule| rule.items_at(&["resourceMatchers"])).map(matched).collect()
 }

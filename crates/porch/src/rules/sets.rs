@@ -94,7 +94,7 @@ impl<'n> Set<'n> {
             let all: Vec<Values> = paths.map(|path| self.of_path(path, prefix)).collect();
             return Some(if all.is_empty() { unknown() } else { all });
         }
-        let inner = generator.at(&["matrix", "generators"]).map(Node::items).unwrap_or_default();
+        let inner = generator.items_at(&["matrix", "generators"]);
         if inner.is_empty() || depth >= DEPTH_MAX {
             return Some(unknown());
         }

@@ -114,6 +114,11 @@ impl Node {
         self.at(path).and_then(Node::text)
     }
 
+    /// The items of the list at a path of keys; none where there is no list.
+    pub(crate) fn items_at(&self, path: &[&str]) -> &[Node] {
+        self.at(path).map(Node::items).unwrap_or_default()
+    }
+
     /// Everything but the value, with an empty scalar in its place.
     fn clone_head(&self) -> Node {
         let value = Value::Scalar { text: String::new(), plain: true };
