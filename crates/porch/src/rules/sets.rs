@@ -3,9 +3,13 @@
 
 use crate::yaml::{self, Node, Value};
 use std::borrow::Cow;
+use std::cell::Cell;
 
 /// The number of nodes that the Applications of one set may have together. One that makes more is taken by its template alone.
 const NODES_MAX: usize = 20_000;
+/// The number of bytes that the values and texts of the Applications of one set may have together: a value is put in wherever the
+/// template names it.
+const BYTES_MAX: usize = 8 << 20;
 /// The depth of generators within generators.
 const DEPTH_MAX: usize = 3;
 
@@ -30,7 +34,8 @@ pub(super) fn applications<'n>(node: &'n Node, kind: &str) -> Vec<Application<'n
     };
     let template = node.at(&["spec", "template"]).filter(|_| kind == "ApplicationSet");
     let Some(template) = template else { return plain(node).into_iter().collect() };
-    let set = Set { node, template, is_go: node.text_at(&["spec", "goTemplate"]) == Some("true") };
+    let is_go = node.text_at(&["spec", "goTemplate"]) == Some("true");
+    let set = Set { node, template, is_go, left: Cell::new(BYTES_MAX) };
     set.all().unwrap_or_else(|| plain(template).into_iter().collect())
 }
 
@@ -39,6 +44,8 @@ struct Set<'n> {
     template: &'n Node,
     /// Whether its expressions are those of Go's templates.
     is_go: bool,
+    /// How many of [`BYTES_MAX`] are left.
+    left: Cell<usize>,
 }
 
 impl<'n> Set<'n> {
@@ -55,19 +62,25 @@ impl<'n> Set<'n> {
             let whole = whole.as_ref().unwrap_or(spec);
             for values in self.values(generator, 0)? {
                 left = left.checked_sub(1 + size(whole))?;
-                made.push(self.one(whole, &values));
+                made.push(self.one(whole, &values)?);
             }
         }
         Some(made)
     }
 
-    fn one(&self, spec: &Node, values: &Values) -> Application<'n> {
+    /// Counts bytes; `None` if they are too many.
+    fn take(&self, bytes: usize) -> Option<()> {
+        self.left.set(self.left.get().checked_sub(bytes)?);
+        Some(())
+    }
+
+    fn one(&self, spec: &Node, values: &Values) -> Option<Application<'n>> {
         let mut spec = spec.clone();
-        self.fill(&mut spec, values);
+        self.fill(&mut spec, values)?;
         let name = self.template.text_at(&["metadata", "name"]).unwrap_or_default();
         let mut is_patched = false;
         if let Some(text) = self.node.text_at(&["spec", "templatePatch"]) {
-            let text = self.filled(text, values);
+            let text = self.filled(text, values)?;
             let patch = yaml::parse_expanded(text.as_bytes()).ok().filter(|_| !text.contains("{{"));
             if let Some(stream) = patch {
                 let of_spec = stream.documents.iter().filter_map(|document| document.get("spec"));
@@ -75,7 +88,7 @@ impl<'n> Set<'n> {
                 is_patched = true;
             }
         }
-        Application { spec: Cow::Owned(spec), name: self.filled(name, values), is_patched }
+        Some(Application { spec: Cow::Owned(spec), name: self.filled(name, values)?, is_patched })
     }
 
     /// The values that a generator gives, each for one Application. One of a sort that is not known gives one without a value.
@@ -104,6 +117,7 @@ impl<'n> Set<'n> {
             if all.len() * more.len() > NODES_MAX {
                 return None;
             }
+            self.take(bytes(&all) * more.len() + bytes(&more) * all.len())?;
             let with = |values: &Values| {
                 more.iter().map(|more| [values.as_slice(), more].concat()).collect::<Vec<_>>()
             };
@@ -123,17 +137,21 @@ impl<'n> Set<'n> {
         vec![(whole, path.to_owned()), (format!("{key}.basename"), last.to_owned())]
     }
 
-    fn fill(&self, node: &mut Node, values: &Values) {
+    fn fill(&self, node: &mut Node, values: &Values) -> Option<()> {
         match &mut node.value {
-            Value::Scalar { text, .. } => *text = self.filled(text, values),
-            Value::List(items) => items.iter_mut().for_each(|item| self.fill(item, values)),
-            Value::Map { entries, .. } => entries.iter_mut().for_each(|(_, value)| self.fill(value, values)),
+            Value::Scalar { text, .. } => *text = self.filled(text, values)?,
+            Value::List(items) => items.iter_mut().try_for_each(|item| self.fill(item, values))?,
+            Value::Map { entries, .. } => {
+                entries.iter_mut().try_for_each(|(_, value)| self.fill(value, values))?;
+            }
             Value::Alias(_) => {}
         }
+        Some(())
     }
 
-    /// A text with the expressions replaced whose values are known.
-    fn filled(&self, text: &str, values: &Values) -> String {
+    /// A text with the expressions replaced whose values are known; `None` if that is too much.
+    fn filled(&self, text: &str, values: &Values) -> Option<String> {
+        self.take(text.len())?;
         let mut filled = String::new();
         let mut rest = text;
         while let Some((before, (inner, after))) =
@@ -143,13 +161,21 @@ impl<'n> Set<'n> {
             let key = inner.trim();
             let key = if self.is_go { key.strip_prefix('.') } else { Some(key) };
             match key.and_then(|key| values.iter().find(|(known, _)| known == key)) {
-                Some((_, value)) => filled.push_str(value),
+                Some((_, value)) => {
+                    self.take(value.len())?;
+                    filled.push_str(value);
+                }
                 None => filled.extend(["{{", inner, "}}"]),
             }
             rest = after;
         }
-        filled + rest
+        Some(filled + rest)
     }
+}
+
+/// The number of bytes of values and their names.
+fn bytes(all: &[Values]) -> usize {
+    all.iter().flatten().map(|(name, value)| name.len() + value.len()).sum()
 }
 
 /// The values that an element of a list says, those within others by their path.
@@ -194,4 +220,39 @@ fn merged(base: &Node, over: &Node) -> Node {
 fn size(node: &Node) -> usize {
     let values = node.entries().iter().map(|(_, value)| value).chain(node.items());
     1 + values.map(size).sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of what a set with these generators makes, and whether it was taken by its template alone.
+    fn made(generators: &str, label: &str) -> (Vec<String>, bool) {
+        let text = format!(
+            "spec:\n  generators: [{generators}]\n  template:\n    metadata: {{name: '{{{{x}}}}'}}\n    \
+             spec: {{labels: [{}]}}\n",
+            vec![label; 100].join(", ")
+        );
+        let stream = yaml::parse_expanded(text.as_bytes()).unwrap();
+        let all = applications(&stream.documents[0], "ApplicationSet");
+        let is_plain = all.iter().all(|one| matches!(one.spec, Cow::Borrowed(_)));
+        (all.into_iter().map(|one| one.name).collect(), is_plain)
+    }
+
+    #[test]
+    fn a_set_is_made_as_far_as_it_has_a_bound_in_bytes_as_well_as_in_number() {
+        let list = |values: &[String]| {
+            let elements: Vec<String> = values.iter().map(|value| format!("{{x: {value}}}")).collect();
+            format!("{{list: {{elements: [{}]}}}}", elements.join(", "))
+        };
+        let short = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(made(&list(&short), "'{{x}}'"), (short.to_vec(), false));
+        let by_template = (vec!["{{x}}".to_owned()], true);
+        // One value of 100 KB in a hundred places is 10 MB.
+        assert_eq!(made(&list(&["y".repeat(100_000)]), "'{{x}}'"), by_template);
+        // So is one of 1 KB of each of a hundred in a matrix with a hundred others.
+        let hundred: Vec<String> = (0..100).map(|n| format!("{n}{}", "y".repeat(1_000))).collect();
+        let matrix = format!("{{matrix: {{generators: [{0}, {0}]}}}}", list(&hundred));
+        assert_eq!(made(&matrix, "z"), by_template);
+    }
 }
