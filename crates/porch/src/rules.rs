@@ -308,11 +308,15 @@ pub(crate) fn is_filled_in(dir: &str) -> bool {
 fn pattern_of(path: &str) -> String {
     let mut pattern = path.to_owned();
     for (begin, end) in [("{{", "}}"), ("${", "}")] {
-        while let Some((before, (_, after))) =
-            pattern.split_once(begin).and_then(|(before, rest)| Some((before, rest.split_once(end)?)))
+        let mut replaced = String::new();
+        let mut rest = pattern.as_str();
+        while let Some((before, inner)) = rest.split_once(begin)
+            && let Some((_, after)) = inner.split_once(end)
         {
-            pattern = format!("{before}*{after}");
+            replaced.extend([before, "*"]);
+            rest = after;
         }
+        pattern = replaced + rest;
     }
     // What is left of them may be any part of it.
     if pattern.contains(['{', '}', '$']) { "*".to_owned() } else { pattern }
