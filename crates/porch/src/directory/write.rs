@@ -264,7 +264,8 @@ impl Writer<'_> {
     fn discard(dir: &OwnedFd) -> io::Result<()> {
         match Found::at(dir, UNFINISHED, 0)? {
             Found::Link(_) | Found::Other(_) => keep_aside(dir, UNFINISHED).map(|_| ()),
-            Found::Absent | Found::File(_) => Ok(unlinkat(dir, UNFINISHED, AtFlags::empty())?),
+            Found::Absent => Ok(()),
+            Found::File(_) => Ok(unlinkat(dir, UNFINISHED, AtFlags::empty())?),
         }
     }
 
