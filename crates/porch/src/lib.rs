@@ -11,6 +11,7 @@ mod directory;
 mod engine;
 mod error;
 mod files;
+mod fleet;
 mod git;
 mod glob;
 mod kinds;

@@ -154,8 +154,8 @@ const PORCH_ARROWS: &[(&str, &[&str])] = &[
     (
         "plan",
         &[
-            "choose", "rendered", "world", "objects", "pipeline", "template", "routes", "kinds", "tree",
-            "survey", "text", "files", "yaml", "order", "error",
+            "choose", "rendered", "world", "objects", "pipeline", "fleet", "template", "routes", "kinds",
+            "tree", "survey", "text", "files", "yaml", "order", "error",
         ],
     ),
     (
@@ -163,6 +163,7 @@ const PORCH_ARROWS: &[(&str, &[&str])] = &[
         &[
             "kustomize",
             "rendered",
+            "fleet",
             "world",
             "objects",
             "rules",
@@ -180,6 +181,7 @@ const PORCH_ARROWS: &[(&str, &[&str])] = &[
     ),
     ("pipeline", &["kinds", "tree", "files", "yaml", "error"]),
     ("ytt", &["kinds", "yaml"]),
+    ("fleet", &["yaml"]),
     ("patch", &["rendered", "rules", "glob", "kinds", "yaml"]),
     ("rendered", &["objects", "rules", "yaml"]),
     (

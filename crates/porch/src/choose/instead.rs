@@ -3,6 +3,7 @@
 use super::View;
 use super::rivals::is_remote_rule;
 use crate::files::{CHART, base_name};
+use crate::fleet::{self, FLEET};
 use crate::kinds::has_no_number;
 use crate::objects::Object;
 use crate::rendered::Rendered;
@@ -46,12 +47,13 @@ impl View<'_, '_> {
                 ));
             }
         }
-        let reason = self.unlisted().or_else(|| self.pods_without_number());
-        reason
-            .or_else(|| self.released())
-            .or_else(|| self.released_by_fleet())
-            .or_else(|| self.declared())
-            .or_else(|| self.wrapped())
+        self.unlisted().or_else(|| self.pods_without_number()).or_else(|| self.made_by_others())
+    }
+
+    /// What others make or hold of this name.
+    fn made_by_others(&self) -> Option<String> {
+        let released = self.released().or_else(|| self.released_by_fleet());
+        released.or_else(|| self.declared()).or_else(|| self.wrapped())
     }
 
     /// An object of the target's name and of a kind in no table, that has a number of replicas.
@@ -138,11 +140,7 @@ impl View<'_, '_> {
     /// their namespace, or make what they do in one that they state.
     pub(crate) fn near_said(&self) -> Option<String> {
         let reason = self.pods_without_number().or_else(|| self.unknown());
-        reason
-            .or_else(|| self.released())
-            .or_else(|| self.released_by_fleet())
-            .or_else(|| self.declared())
-            .or_else(|| self.wrapped())
+        reason.or_else(|| self.made_by_others())
     }
 
     /// A release of this name in a file of Helmfile or Skaffold.
@@ -174,12 +172,12 @@ impl View<'_, '_> {
     /// A release of this name that Rancher Fleet makes of a chart.
     fn released_by_fleet(&self) -> Option<String> {
         let mut paths = self.world.manifests();
-        paths.retain(|path| base_name(path) == "fleet.yaml");
+        paths.retain(|path| base_name(path) == FLEET);
         paths.iter().find_map(|path| {
             let stream = self.world.reading(path).ok()?;
             let is_it = |document: &&Node| {
-                let space = document.text_at(&["namespace"]).or(document.text_at(&["defaultNamespace"]));
-                document.text_at(&["helm", "releaseName"]) == Some(self.wanted.name) && self.is_space(space)
+                document.text_at(&["helm", "releaseName"]) == Some(self.wanted.name)
+                    && self.is_space(fleet::namespace(document, false))
             };
             let line = self.at(stream.documents.iter().find(is_it)?.line, path);
             Some(format!("{line} makes a release of Helm that is called {}", self.wanted.name))

@@ -3,16 +3,13 @@
 use super::{Plan, Planner, one_note};
 use crate::choose::{Found, Scaled, View, Wanted};
 use crate::files::{base_name, join, parent};
+use crate::fleet::{self, FLEET};
 use crate::kinds::Governed;
 use crate::pipeline::Pipelines;
 use crate::rendered::Rendered;
 use crate::survey::{Extent, Search};
 use crate::world::World;
-use crate::yaml::Node;
 use crate::{Form, PorchError, objects, template, yaml};
-
-/// The file in which Rancher Fleet is told how a directory is deployed.
-const FLEET: &str = "fleet.yaml";
 
 /// What a search around a package that does not exist has found.
 pub(super) enum Elsewhere {
@@ -273,10 +270,8 @@ impl Planner<'_> {
         while package.below(&join(dir, FLEET)).is_some() {
             let place = join(dir, FLEET);
             if let Some(document) = package.stream(&place)?.documents.first() {
-                let said = document.text_at(&["namespace"]);
-                let said =
-                    said.or_else(|| document.text_at(&["defaultNamespace"]).filter(|_| !found.is_said));
-                return match said.filter(|_| !deploys_to(document, namespace)) {
+                let said = fleet::namespace(document, found.is_said);
+                return match said.filter(|_| !fleet::deploys_to(document, namespace)) {
                     Some(other) => {
                         let reason = format!("puts {} into the namespace {other}", self.assignment.object);
                         Err(PorchError::unfit(package.name(&place), reason))
@@ -301,7 +296,7 @@ impl Planner<'_> {
                 let stream = yaml::parse_expanded(&content.bytes)
                     .map_err(|error| PorchError::unfit(self.tree.name(&place), error.to_string()))?;
                 let namespace = &self.order.intent.key.namespace;
-                let is_it = stream.documents.iter().any(|document| deploys_to(document, namespace));
+                let is_it = stream.documents.iter().any(|document| fleet::deploys_to(document, namespace));
                 return Ok(is_it.then(|| self.tree.name(&place)));
             }
             if dir.is_empty() {
@@ -310,13 +305,4 @@ impl Planner<'_> {
             dir = parent(dir);
         }
     }
-}
-
-/// Whether a `fleet.yaml` puts what states no namespace into this one, on any cluster.
-fn deploys_to(document: &Node, namespace: &str) -> bool {
-    let of_clusters = document.items_at(&["targetCustomizations"]);
-    std::iter::once(document).chain(of_clusters).any(|said| {
-        let space = said.text_at(&["namespace"]).or_else(|| said.text_at(&["defaultNamespace"]));
-        space == Some(namespace)
-    })
 }
