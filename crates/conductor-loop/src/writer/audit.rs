@@ -224,9 +224,6 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             Ok(()) => {
                 auditing.pending.clear();
                 auditing.due = None;
-                if auditing.shortage.end() && !self.shortage.is_told() {
-                    (self.report)(vec![Ack::FilingWaits(false)]);
-                }
                 let head = auditing.trail.head();
                 // The end of an epoch becomes durable, and its secret goes, also when nothing is published.
                 let syncs = std::mem::take(&mut auditing.asks_sync) || auditing.trail.epoch() != epoch;
@@ -238,6 +235,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
                         self.published_since.get_or_insert((self.clock)());
                     }
                 }
+                self.end_shortage(None);
                 Ok(None)
             }
             Err(error) if error.waits() => Ok(Some(error)),

@@ -9,11 +9,11 @@ use crate::store::{Content, Kept, Settled, StoreError, Work};
 use conductor_core::attestation::Attested;
 use conductor_core::name::TakenName;
 use conductor_core::record::Outcome;
-use conductor_core::shortage::Phase;
+use conductor_core::shortage::{Phase, Shortage};
 use conductor_core::{Code, Seq};
 use conductor_os::is_passing;
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often an outcome takes another name, because another process keeps taking the chosen one, before it is postponed.
 const NAMES_AT_ONCE: usize = 100;
@@ -89,10 +89,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         match self.publish_somewhere(filing) {
             Ok(()) => {
                 self.published.push(seq);
-                let audited = self.auditing.as_ref().is_none_or(|auditing| !auditing.shortage.is_told());
-                if self.shortage.end() && audited {
-                    (self.report)(vec![Ack::FilingWaits(false)]);
-                }
+                self.end_shortage(Some(seq));
             }
             Err(PublishError::Status { what, source }) => {
                 let again = if self.late.add(seq, (self.clock)()) {
@@ -129,12 +126,27 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         Ok(true)
     }
 
+    /// The shortage that stands against the files of outcomes or, without a number, against entries of the audit trail.
+    fn shortage_of(&mut self, seq: Option<Seq>) -> &mut Shortage<Instant> {
+        let of_entries = self.auditing.as_mut().filter(|_| seq.is_none());
+        of_entries.map_or(&mut self.shortage, |auditing| &mut auditing.shortage)
+    }
+
+    /// A file or entry was made. That is told where nothing else lacks anything.
+    pub(super) fn end_shortage(&mut self, seq: Option<Seq>) {
+        let was_told = self.shortage_of(seq).end();
+        let of_entries = self.auditing.as_ref().is_some_and(|auditing| auditing.shortage.is_told());
+        if was_told && !of_entries && !self.shortage.is_told() {
+            (self.report)(vec![Ack::FilingWaits(false)]);
+        }
+    }
+
     /// Notes that a file, or an entry of the audit trail, cannot be made now. What lasts makes the daemon not ready.
     pub(super) fn note_shortage(&mut self, seq: Option<Seq>, why: &str) {
-        let of_entries = self.auditing.as_mut().filter(|_| seq.is_none());
-        let shortage = of_entries.map_or(&mut self.shortage, |auditing| &mut auditing.shortage);
+        let now = (self.clock)();
+        let phase = self.shortage_of(seq).met(now);
         let seq = seq.map(Seq::get);
-        match shortage.met((self.clock)()) {
+        match phase {
             Phase::Begun => tracing::warn!(seq, "{why}; tried again until it succeeds"),
             Phase::Lasts => {
                 let code = Code::StoreFailed.id();
