@@ -517,6 +517,27 @@ mod tests {
     }
 
     #[test]
+    fn what_was_done_while_an_intent_could_not_run_its_run_is_to_see() {
+        let mut flights = Flights::default();
+        flights.enter(Seq(1), claiming(Seq(1))).unwrap();
+        flights.claimed(Seq(1)).unwrap();
+        let before = Instant::now();
+        flights.resume();
+        let job = flights.hand_out(Seq(1), Attempt::FIRST, Slot(0)).unwrap();
+        assert!(job.came >= before, "a hold was released or a fault has ended");
+        let before = Instant::now();
+        flights.began(Seq(1)).unwrap();
+        flights.ended(ended(job, Ending::Exited(75))).unwrap();
+        flights.wait_again(Seq(1)).unwrap();
+        let job = flights.hand_out(Seq(1), Attempt(2), Slot(0)).unwrap();
+        assert!(job.came >= before, "it is tried again");
+        flights.enter(Seq(2), claiming(Seq(2))).unwrap();
+        let before = Instant::now();
+        flights.resume();
+        assert!(flights.hand_ahead(Seq(2), Slot(1)).unwrap().0.came >= before);
+    }
+
+    #[test]
     fn what_does_not_fit_the_state_changes_nothing_and_says_both() {
         let mut flights = Flights::default();
         let unknown = flights.began(Seq(9)).unwrap_err();

@@ -58,6 +58,21 @@ fn what_was_there_before_an_order_came_in_is_seen_however_recently_another_looke
 }
 
 #[test]
+fn another_s_look_is_believed_for_a_moment_only() {
+    let waiting = Waiting::new(|settings| settings);
+    waiting.another_looks(Instant::now());
+    let begin = Instant::now();
+    // Its package is there, so that it writes nothing and all that it saw is kept.
+    waiting.another_looks(begin);
+    let looked = Instant::now();
+    waiting.shop.put("out/shop/a07/hpa.yaml", AUTOSCALER);
+    while looked.elapsed() < Duration::from_millis(110) {
+        std::thread::sleep(Duration::from_millis(5)); // Time is what it waits for.
+    }
+    waiting.apply(order("web", 3), begin).expect_err("an autoscaler decides");
+}
+
+#[test]
 fn what_is_found_is_looked_at_anew() {
     let waiting = Waiting::new(|settings| settings);
     let begin = Instant::now();
