@@ -138,13 +138,18 @@ mod tests {
             .map(|raw| TakenName { seq: Seq(7), raw: raw.into() })
     }
 
+    /// The handoff directory and our own, in a directory that lasts as long as the first.
+    fn dirs() -> (tempfile::TempDir, Dir, Dir) {
+        let temp = tempfile::tempdir().unwrap();
+        let root = Dir::open(temp.path()).unwrap();
+        let [handoff, own] = ["handoff", "taken"].map(|name| root.ensure(name, 0o700).unwrap());
+        (temp, handoff, own)
+    }
+
     #[test]
     fn what_is_removed_is_gone_and_what_cannot_be_removed_is_told() {
         for taken in both() {
-            let temp = tempfile::tempdir().unwrap();
-            let root = Dir::open(temp.path()).unwrap();
-            let (handoff, own) =
-                (root.ensure("handoff", 0o700).unwrap(), root.ensure("taken", 0o700).unwrap());
+            let (temp, handoff, own) = dirs();
             let path = temp.path().join("handoff").join(raw(&taken));
             std::fs::write(&path, "ours").unwrap();
             own.take(&handoff, &taken).unwrap();
@@ -162,10 +167,7 @@ mod tests {
     #[test]
     fn what_cannot_be_taken_leaves_no_directory() {
         for taken in both() {
-            let temp = tempfile::tempdir().unwrap();
-            let root = Dir::open(temp.path()).unwrap();
-            let (handoff, own) =
-                (root.ensure("handoff", 0o700).unwrap(), root.ensure("taken", 0o700).unwrap());
+            let (_temp, handoff, own) = dirs();
             assert_eq!(own.take(&handoff, &taken).unwrap_err().kind(), io::ErrorKind::NotFound);
             assert!(own.names().unwrap().is_empty() && own.all_taken().unwrap().is_empty());
         }
