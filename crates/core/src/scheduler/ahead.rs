@@ -3,7 +3,9 @@
 //! the writer when it may begin, so that an idle daemon wakes no thread in between. Whatever has a backlog runs in the
 //! order of the queues instead.
 
-use super::{Effect, Reserve, Scheduler};
+use super::books::Scheduler;
+use super::item::Reserve;
+use super::message::Effect;
 use crate::ids::Seq;
 use crate::stage::Step;
 use crate::{Attempt, Slot};

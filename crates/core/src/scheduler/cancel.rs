@@ -1,7 +1,9 @@
 //! Cancelling: an intent that waits gets its outcome out of its turn. It keeps its place in the queue of its target until
 //! that is durable: nothing behind it starts before, so that after a crash it does not wait again behind what has run.
 
-use super::{Admission, Bug, Effect, Item, Scheduler};
+use super::books::Scheduler;
+use super::item::Item;
+use super::message::{Admission, Bug, Effect};
 use crate::ids::Seq;
 use crate::stage::{Entry, Stage, Step};
 use std::time::Duration;
@@ -41,11 +43,11 @@ impl Scheduler {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Event;
     use super::super::tests::{World, admission, limits};
-    use super::super::{Event, Limits};
     use super::*;
     use crate::Code;
-    use crate::limits::Memory;
+    use crate::limits::{Limits, Memory};
     use crate::outcome::Verdict;
     use crate::stage::Final;
 

@@ -1,15 +1,26 @@
 //! The course of one intent: every change of its stage, and the consequences of each step of the state machine. The
 //! scheduler's sets of intents by stage are maintained only here.
 
-use super::{Bug, Effect, Item, POSTPONED_RETRY, Place, Reserve, SCARCE, Scheduler};
+use super::books::Scheduler;
+use super::item::{Item, Reserve};
+use super::message::{Bug, Effect};
+use super::places::Place;
 use crate::Attempt;
 use crate::ids::Seq;
+use crate::intent::TargetKey;
 use crate::limits::retry_pause;
 use crate::outcome::{Postponed, Verdict};
 use crate::record::LastSuccess;
 use crate::stage::{Entry, Final, Stage, Step, Then, step};
 use std::collections::HashSet;
 use std::time::Duration;
+
+/// The pause before a postponed run is tried again: it lacked space, or its bytes could not be read.
+pub(super) const POSTPONED_RETRY: Duration = Duration::from_secs(1);
+
+/// How long runs go one at a time after the system had no process, memory or descriptor left for one: several at once would
+/// take from each other what each of them needs, again and again.
+pub(super) const SCARCE: Duration = Duration::from_secs(5);
 
 /// The time of an event, and the random number that spreads retries.
 #[derive(Debug, Clone, Copy)]
@@ -139,6 +150,22 @@ impl Scheduler {
             self.advance_one(seq, Step::Park, at, effects);
         } else {
             self.offer_head(&key, at, effects);
+        }
+    }
+
+    /// Makes the head of a free queue ready once its claim is durable, unless it repeats the queue's last success.
+    pub(super) fn offer_head(&mut self, key: &TargetKey, at: EventTime, effects: &mut Vec<Effect>) {
+        let Some(rank) = self.queues.free_head(key) else { return };
+        let Some(item) = self.items.get(&rank.seq).filter(|item| item.stage == Stage::Waiting) else {
+            return;
+        };
+        let last = self.queues.last(key);
+        let repeats = last.is_some_and(|last| last.is_repeated_by(&item.name, item.sha256));
+        // A start that may have happened must be completed, whatever ran since.
+        if repeats && item.started == 0 {
+            self.advance_one(rank.seq, Step::Duplicate, at, effects);
+        } else {
+            self.places.make_ready(&item.place, rank);
         }
     }
 

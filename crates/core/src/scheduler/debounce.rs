@@ -1,7 +1,7 @@
 //! Debounce: sighted names that have been quiet long enough are due. Trailing edge, bounded: a file that keeps changing
 //! is taken at the latest ten debounce times after it was first seen.
 
-use super::{Fingerprint, Sighting};
+use super::message::{Fingerprint, Sighting};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 

@@ -1,10 +1,13 @@
 //! A producer that holds any number of files open for ever does not delay other producers.
 
 use super::tests::{admission, limits, sighting};
-use super::*;
-use crate::limits::STILL_OPEN_MAX;
+use super::{Bug, Effect, Event, Scheduler, invariant_tests};
+use crate::ids::Seq;
+use crate::limits::{STILL_OPEN_MAX, TAKES_IN_FLIGHT_MAX};
+use crate::ready::Reasons;
 use proptest::prelude::*;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// The intake's side: takes are answered one after the other; the adversary's files are open for writing, and the oldest
 /// is judged as it is when there are too many.

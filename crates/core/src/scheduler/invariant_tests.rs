@@ -1,12 +1,22 @@
 //! The scheduler's invariants: counters agree with the items they count, windows are never exceeded, scans are requested when
 //! they are due.
 
+use super::course::{POSTPONED_RETRY, SCARCE};
+use super::item::{Item, Reserve};
+use super::queues::Rank;
 use super::tests::{World, admission, limits, live, sighting};
-use super::*;
-use crate::Code;
-use crate::limits::TAKEN_MAX;
-use crate::outcome::Verdict;
-use crate::stage::Final;
+use super::{Admission, Bug, Effect, Event, Scheduler, WaitReason};
+use crate::ids::Seq;
+use crate::limits::{
+    AHEAD_BELOW, Limits, SIGHTED_MAX, START_WINDOW, SchedulerLimits, TAKEN_MAX, UNRECORDED_MAX,
+};
+use crate::outcome::{Postponed, Verdict};
+use crate::ready::{NotReady, Reasons};
+use crate::record::LastSuccess;
+use crate::stage::{Final, Stage};
+use crate::{Attempt, Code, Slot};
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
 
 /// Checks counters against the items they count.
 pub(super) fn audit(scheduler: &Scheduler) {

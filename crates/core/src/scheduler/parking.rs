@@ -2,7 +2,11 @@
 //! numbers; their claims are durable in the store and are read back when their turn is near. So a slow or held target
 //! does not use up the room that other targets need.
 
-use super::{Admission, Bug, Effect, Item, Parked, Rank, Scheduler, WaitReason};
+use super::books::Scheduler;
+use super::item::Item;
+use super::message::{Admission, Bug, Effect, Parked};
+use super::queues::Rank;
+use super::wait_reason::WaitReason;
 use crate::ids::Seq;
 use crate::intent::TargetKey;
 use crate::limits::{PARKED_MAX, TAKEN_MAX};
@@ -97,10 +101,10 @@ impl Scheduler {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Event;
     use super::super::tests::{World, admission, limits};
-    use super::super::{Event, Limits};
     use super::*;
-    use crate::limits::Memory;
+    use crate::limits::{Limits, Memory};
     use crate::outcome::Verdict;
 
     fn key(target: &str) -> TargetKey {

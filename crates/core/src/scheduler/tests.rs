@@ -1,12 +1,17 @@
 //! The scheduler in a simulated world: a simulator performs effects in virtual time, and the promises of order are checked.
 
-use super::*;
+use super::{Admission, Effect, Event, Fingerprint, Place, Scheduler, Sighting, invariant_tests};
 use crate::Code;
-use crate::limits::{Memory, SchedulerLimits};
-use crate::outcome::Verdict;
+use crate::ids::Seq;
+use crate::intent::TargetKey;
+use crate::limits::{Limits, Memory, SIGHTED_MAX, SchedulerLimits, TAKES_IN_FLIGHT_MAX};
+use crate::outcome::{Postponed, Verdict};
+use crate::ready::{NotReady, Reasons};
+use crate::record::LastSuccess;
 use crate::stage::Final;
 use proptest::prelude::*;
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
 pub(super) fn limits(workers: usize) -> Limits {
     Limits { workers, memory: Memory::default(), live: live() }

@@ -1,6 +1,9 @@
 //! Why an intent is not finished: one named reason for each, from the state that decides. Queries do not change it.
 
-use super::{Place, Rank, Reserve, Scheduler, Stage};
+use super::books::Scheduler;
+use super::item::{Item, Reserve};
+use super::places::Place;
+use super::queues::Rank;
 use crate::Attempt;
 use crate::ids::Seq;
 use crate::intent::TargetKey;
@@ -8,6 +11,7 @@ use crate::limits::TAKEN_MAX;
 use crate::outcome::Postponed;
 use crate::query::Reason;
 use crate::ready::NotReady;
+use crate::stage::Stage;
 use crate::units::format_duration;
 use std::sync::Arc;
 use std::time::Duration;
@@ -349,7 +353,7 @@ impl Scheduler {
         if !self.queues.anything_held() {
             return 0;
         }
-        let held = |item: &&super::Item| {
+        let held = |item: &&Item| {
             item.stage == Stage::Waiting && self.queues.is_held(&item.key) && !self.queues.is_busy(&item.key)
         };
         self.items.values().filter(held).count() + self.queues.parked_and_held()
@@ -358,10 +362,11 @@ impl Scheduler {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Event;
     use super::super::tests::{World, admission, limits, live, sighting};
-    use super::super::{Event, Limits, SchedulerLimits};
     use super::*;
     use crate::Code;
+    use crate::limits::{Limits, SchedulerLimits};
     use crate::outcome::Verdict;
     use crate::query::Covers;
 
