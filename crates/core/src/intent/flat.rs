@@ -1,8 +1,12 @@
 //! The flat form: `{"intent_type": "scaling", "target": ..., "namespace": ..., "replicas": 3}`.
 
+use super::accepted::{Intent, Kind, priority_of};
 use super::json::Json;
+use super::policy::Policy;
+use super::refusal::Refusal;
 use super::shape::{Field, Form, Shape, check, missing, optional, required};
-use super::{Intent, Kind, Policy, Refusal, TargetKey, priority_of, text};
+use super::target::TargetKey;
+use super::text;
 use crate::code::Code;
 
 const LABEL: Shape = Shape::Form(Form::Label);

@@ -2,7 +2,8 @@
 //! does the lexing; this visitor adds the bounds and refuses what `serde_json` accepts (duplicate keys, arrays for
 //! objects).
 
-use super::{Refusal, text};
+use super::refusal::Refusal;
+use super::text;
 use crate::code::Code;
 use crate::limits::{DEPTH_MAX, KEY_MAX, VALUES_MAX};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};

@@ -1,8 +1,12 @@
 //! The Kubernetes form: `apiVersion`, `kind`, `metadata`, `spec`, with five kinds.
 
+use super::accepted::{Intent, Kind, priority_of};
 use super::json::Json;
+use super::policy::Policy;
+use super::refusal::Refusal;
 use super::shape::{Field, Form, Shape, check, missing, optional, required};
-use super::{Intent, Kind, Policy, Refusal, TargetKey, priority_of, text};
+use super::target::TargetKey;
+use super::text;
 
 const SUBDOMAIN: Shape = Shape::Form(Form::Subdomain);
 const NONEMPTY: Shape = Shape::Line { min: 1, max: 1024 };

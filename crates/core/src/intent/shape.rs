@@ -2,7 +2,9 @@
 //! `schema` renders the same declarations as JSON Schema.
 
 use super::json::Json;
-use super::{Policy, Refusal, text};
+use super::policy::Policy;
+use super::refusal::Refusal;
+use super::text;
 use crate::code::Code;
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;

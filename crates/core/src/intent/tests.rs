@@ -4,7 +4,7 @@ mod agreement;
 
 use super::shape::Field;
 use super::*;
-use crate::code::Code::*;
+use crate::code::Code::{self, *};
 use serde_json::{Value, json};
 
 const README: &str = r#"{"intent_type": "scaling", "target": "cnf-simulator", "namespace": "oran-sim", "replicas": 3,
