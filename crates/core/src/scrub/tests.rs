@@ -1,6 +1,7 @@
 //! Examples; properties that hold for every text; and the bound on the work.
 
 use super::*;
+use crate::intent::text::is_shown;
 use proptest::prelude::*;
 
 #[test]
