@@ -1,8 +1,8 @@
 //! System calls that are refused, by seccomp filters. A filter holds for its thread, or for all threads at once, and for
 //! everything they start. A refused call fails with EPERM, as it would without the right to make it; nothing is killed.
 
-use super::Without;
 use super::rules::{Rules, all, applied, condition, is, program};
+use super::without::Without;
 use libc::c_long;
 use seccompiler::{BpfProgram, SeccompAction, SeccompCmpOp, SeccompRule, sock_filter};
 

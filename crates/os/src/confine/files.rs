@@ -1,7 +1,7 @@
 //! The Landlock domain of a thread: which files it, and what it starts, can use, where it may connect, and whom it may
 //! signal. What the running kernel does not know is left out and reported.
 
-use super::Without;
+use super::without::Without;
 use crate::is_passing;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, NetPort,

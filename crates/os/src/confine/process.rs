@@ -1,6 +1,6 @@
 //! Restrictions of the whole process, and the capabilities of a thread.
 
-use super::Without;
+use super::without::Without;
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,

@@ -1,6 +1,6 @@
 //! Filters of system calls, put together from rules.
 
-use super::Without;
+use super::without::Without;
 use libc::c_long;
 use seccompiler::{
     BpfProgram, Error, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,

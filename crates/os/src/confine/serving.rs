@@ -3,8 +3,8 @@
 //! connects nowhere; whatever needs more is done for it by other threads. A few calls that the C library or a backtrace
 //! tries of itself fail, and end nothing.
 
-use super::Without;
 use super::rules::{Rules, all, applied, condition, is, program};
+use super::without::Without;
 use libc::c_long;
 use seccompiler::{BpfProgram, SeccompAction, SeccompCmpOp};
 

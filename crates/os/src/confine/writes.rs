@@ -1,8 +1,8 @@
 //! The Landlock domain of threads that change files in known places only. It limits the changes of files and nothing else:
 //! what is read, signalled and connected to stays as it was.
 
-use super::Without;
 use super::files::{NEWEST, cannot, known_to, with_rules};
+use super::without::Without;
 use landlock::{AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use std::path::{Path, PathBuf};
