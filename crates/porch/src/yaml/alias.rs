@@ -2,11 +2,11 @@
 //! fields that a merge key brings in. Only for reading: an edit needs the nodes as they are written. What all aliases of a
 //! file bring in is bounded, and a file beyond the bound is refused, as the tools of Kubernetes refuse it.
 
-use super::{DEPTH_MAX, Node, Stream, Value, YamlError};
+use super::bounds::{ALIASED_MAX, DEPTH_MAX};
+use super::error::YamlError;
+use super::node::{Node, Stream, Value};
 use std::collections::{HashMap, HashSet};
 
-/// The largest number of nodes that all aliases of a file bring in.
-pub(super) const ALL_MAX: usize = 50_000;
 /// The bytes of text that count as a node more.
 const TEXT_NODE: usize = 64;
 /// The merge key.
@@ -17,7 +17,7 @@ pub(super) fn check(stream: &Stream) -> Result<(), YamlError> {
     if stream.aliased.is_empty() {
         return Ok(());
     }
-    let mut measure = Measure { anchors: anchors(stream), known: HashMap::new(), left: ALL_MAX };
+    let mut measure = Measure { anchors: anchors(stream), known: HashMap::new(), left: ALIASED_MAX };
     stream.documents.iter().try_for_each(|document| measure.written(document))
 }
 
@@ -63,7 +63,7 @@ struct Measure<'n> {
     anchors: HashMap<usize, &'n Node>,
     /// By anchor; `None` while it is measured, or if it stands for itself or for too much.
     known: HashMap<usize, Option<Extent>>,
-    /// The rest of [`ALL_MAX`].
+    /// The rest of [`ALIASED_MAX`].
     left: usize,
 }
 
@@ -99,7 +99,7 @@ impl Measure<'_> {
         for child in children(node) {
             let Extent { nodes, height } = self.extent(child)?;
             whole = Extent { nodes: whole.nodes + nodes, height: whole.height.max(height + 1) };
-            if whole.nodes > ALL_MAX || whole.height > DEPTH_MAX {
+            if whole.nodes > ALIASED_MAX || whole.height > DEPTH_MAX {
                 return None;
             }
         }

@@ -1,7 +1,10 @@
 //! Replaces one integer of one mapping, or adds it if it is absent; every other byte stays. The result is parsed again
 //! and compared with the source: it may differ at that one path only.
 
-use super::{Node, Step, Stream, Value, YamlError, differences, parse};
+use super::difference::differences;
+use super::error::YamlError;
+use super::node::{Node, Step, Stream, Value};
+use super::parser::parse;
 use std::ops::Range;
 
 /// What marks a setter of kpt before 1.0.

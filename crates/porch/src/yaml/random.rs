@@ -2,7 +2,8 @@
 //! wide and narrow indentation, Windows line ends. The text marks the place of the replicas, so the expected result of an
 //! edit does not depend on any parser.
 
-use super::{differences, keys, parse, set_integer};
+use super::difference::differences;
+use super::{keys, parse, set_integer};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::fmt::Write;

@@ -1,5 +1,6 @@
 //! The editor against handwritten cases and against random documents.
 
+use super::bounds::NODES_MAX;
 use super::*;
 
 /// A document, and its expected refusal.
