@@ -1,10 +1,11 @@
 //! Whole packages: a new one is built beside its place and appears by rename; where several files of one change, its
 //! successor is built beside it and both are exchanged, and what came out is looked at before it goes.
 
-use super::leftover::is_ours;
+use super::leftover::{is_ours, keep_aside};
+use super::opening::{DIRECTORY, FILE, steps_below};
 use super::rights::{refuse_append_only, take_after};
+use super::swap::{Found, Mark};
 use super::write::{DIR_MODE, Writer, Written, remove_tree, split};
-use super::{DIRECTORY, FILE, Found, Mark, keep_aside, steps_below};
 use crate::PorchError;
 use crate::files::{Content, UNFINISHED, base_name, join};
 use crate::plan::Change;

@@ -1,9 +1,11 @@
 //! Searches the directories around a package for files that mention an object. No file here will be changed: what cannot
 //! be read is noted and skipped.
 
+use super::listing::{known_type, listing};
 use super::looks::{Entries, Saw};
 use super::memo::{Memo, Names, Seen};
-use super::{Directory, Read, known_type, listing, read_file};
+use super::reading::{Read, read_file};
+use super::root::Directory;
 use crate::PorchError;
 use crate::files::{Content, PACKAGE_BYTES_MAX, base_name, join, parent};
 use crate::survey::{Search, Searching, Sort, Survey};

@@ -2,9 +2,10 @@
 //! replacement would lose anything written in between; an exchange followed by a check does not: an unexpected entry is
 //! put back.
 
-use super::{FILE, FileType, read_open};
+use super::opening::FILE;
+use super::reading::read_open;
 use conductor_os::raw::{OpenForWriting, open_for_writing};
-use rustix::fs::{AtFlags, Mode, RenameFlags, Stat, fstat, openat, renameat_with, statat};
+use rustix::fs::{AtFlags, FileType, Mode, RenameFlags, Stat, fstat, openat, renameat_with, statat};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};

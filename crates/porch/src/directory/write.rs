@@ -2,10 +2,13 @@
 //! appears by rename, and several changed files are exchanged with the package as a whole. What is unfinished has one
 //! name, begins with a dot, and is swept by whoever comes next.
 
-use super::leftover::is_ours;
+use super::leftover::{is_ours, keep_aside};
+use super::lock::{Patience, lock};
+use super::opening::{DIRECTORY, FILE};
 use super::ordering::Durability;
 use super::rights::{refuse_append_only, take_after};
-use super::{DIRECTORY, Directory, Draft, FILE, Found, Mark, Patience, Swap, keep_aside, lock, mode, swap};
+use super::root::Directory;
+use super::swap::{Draft, Found, Mark, Swap, swap};
 use crate::PorchError;
 use crate::files::{Content, UNFINISHED, join};
 use crate::plan::{Change, Plan};
@@ -15,9 +18,10 @@ use rustix::io::Errno;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
-pub(super) const DIR_MODE: Mode = mode(0o750);
-const FILE_MODE: Mode = mode(0o640);
-const PROGRAM_MODE: Mode = mode(0o750);
+/// The permission bits of the directories and files that we create.
+pub(super) const DIR_MODE: Mode = Mode::from_raw_mode(0o750);
+const FILE_MODE: Mode = Mode::from_raw_mode(0o640);
+const PROGRAM_MODE: Mode = Mode::from_raw_mode(0o750);
 
 /// Whether a plan was carried out.
 #[derive(Debug, PartialEq, Eq)]
