@@ -3,9 +3,10 @@
 
 use super::explain::{Refused, explain, is_unwritable, unwritable};
 use super::journal::{Journal, added, settle};
+use super::objects::empty_tree;
+use super::target::Target;
 use super::tip::Refs;
 use super::worktree::{IndexLock, WorkTree, remove, sketched, work_trees};
-use super::{Target, empty_tree};
 use crate::{Outlook, PorchError};
 use std::collections::BTreeSet;
 use std::fs;

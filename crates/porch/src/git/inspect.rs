@@ -6,8 +6,11 @@
     reason = "a repository is the operator's, and git names its files by path"
 )]
 
+use super::place;
+use super::repository::check_mounted;
 use super::run::Git;
-use super::{Target, place, tip};
+use super::target::Target;
+use super::tip;
 use crate::{Outlook, Patience, PorchError, Repository, Routes};
 use conductor_core::scrub;
 use rustix::fs::{Access, Mode, access, chmod};
@@ -57,7 +60,7 @@ fn inspect(repository: &Repository, patience: &Patience<'_>) -> Vec<Remark> {
 }
 
 fn look(git: &Git<'_>, repository: &Repository) -> Result<Vec<Remark>, PorchError> {
-    super::check_mounted(git)?;
+    check_mounted(git)?;
     let common = git.run(&["rev-parse", "--path-format=absolute", "--git-common-dir"], &[])?.line();
     let mut remarks = Vec::new();
     remarks.extend(not_writable(git, Path::new(&common)));

@@ -6,6 +6,7 @@
     reason = "a repository is the operator's, and git names its files by path"
 )]
 
+use super::objects::empty_tree;
 use super::run::{Answer, Git};
 use super::worktree::{IndexLock, WorkTree, remove, work_trees};
 use crate::{Outlook, PorchError};
@@ -236,7 +237,7 @@ fn is_part(git: &Git<'_>, tree: &WorkTree, change: &Changed) -> Result<bool, Por
 
 /// The differences between two commits.
 fn changes(git: &Git<'_>, from: Option<&str>, to: &str) -> Result<Vec<Changed>, PorchError> {
-    let empty = if from.is_none() { super::empty_tree(git)? } else { String::new() };
+    let empty = if from.is_none() { empty_tree(git)? } else { String::new() };
     let answer = git.run(
         &["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", from.unwrap_or(&empty), to],
         &[],

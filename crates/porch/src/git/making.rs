@@ -1,6 +1,6 @@
 //! Makes the commit of a plan: its files, the trees above them, and a message that refers to the intent. No ref is moved here.
 
-use super::Target;
+use super::target::Target;
 use super::tree::{CommitTree, DIRECTORY, Entry};
 use crate::files::join;
 use crate::plan::{Change, Plan};

@@ -47,3 +47,8 @@ impl Git<'_> {
         }
     }
 }
+
+/// The empty tree.
+pub(super) fn empty_tree(git: &Git<'_>) -> Result<String, PorchError> {
+    Ok(git.run(&["hash-object", "-t", "tree", "-w", "--stdin"], &[])?.line())
+}

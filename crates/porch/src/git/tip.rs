@@ -1,10 +1,12 @@
 //! The parent of an intent's commit: the tip of the branch. A missing branch begins where the operator says, never as
 //! another root beside existing commits; only a repository without any commit gets a first one.
 
-use super::{BASE, Target, place};
-use crate::{Outlook, PorchError, Repository};
+use super::target::Target;
+use crate::{Outlook, PorchError};
 use conductor_core::scrub;
 
+/// Where the tip of the remote branch is kept while we work on it.
+const BASE: &str = "refs/conductor-loop/base";
 /// The number of branches named in a message.
 const NAMED_MAX: usize = 10;
 
@@ -84,26 +86,6 @@ pub(super) fn without_password(address: &str) -> String {
         }
         _ => address.to_owned(),
     }
-}
-
-/// The branch to commit to: the one that is named, or the one HEAD leads to.
-pub(super) fn branch_of(git: &super::Git<'_>, repository: &Repository) -> Result<String, PorchError> {
-    if let Some(branch) = &repository.branch {
-        return Ok(branch.clone());
-    }
-    if git.configured()?.has_ref_files()
-        && let Some(branch) = place::head_branch(git.repository)
-    {
-        return Ok(branch);
-    }
-    let answer = git.ask(&["symbolic-ref", "--quiet", "HEAD"], &[], &[])?;
-    if !answer.success && !answer.complaint().is_empty() {
-        return Err(git.refused(&["symbolic-ref"], &answer, Outlook::Lasting));
-    }
-    answer.line().strip_prefix("refs/heads/").map(ToOwned::to_owned).ok_or_else(|| {
-        let reason = "HEAD leads to no branch (it is detached); name the branch to commit to (branch)";
-        git.failed(&["symbolic-ref"], reason, Outlook::Lasting)
-    })
 }
 
 impl Target<'_> {
