@@ -2,7 +2,7 @@
 //! model and product cannot drift apart. A crash can come before each step.
 
 use super::disk::{Data, Disk, Name, Place};
-use super::{Omit, Porch, Variant};
+use super::variant::{Omit, Porch, Variant};
 use conductor_core::outcome::Verdict;
 use conductor_core::stage::{Entry as Entered, Final, OnDisk, Resume, Step, Then, resume, step};
 use conductor_core::{Attempt, Code};
