@@ -7,6 +7,7 @@ mod build;
 mod cluster;
 mod dist;
 mod generated;
+mod progress;
 mod proof;
 #[cfg(test)]
 mod tidy;

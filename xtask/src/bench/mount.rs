@@ -1,6 +1,6 @@
 //! Dedicated file systems to measure on: the machine's own may hide every difference (some have no journal).
 
-use super::say;
+use crate::progress::say;
 use std::io;
 use std::path::Path;
 use std::process::Command;

@@ -3,7 +3,8 @@
 
 use super::contender::{Contender, end, ours};
 use super::field::{Field, TARGETS, name};
-use super::{Bench, say};
+use super::study::Bench;
+use crate::progress::say;
 use conductor_testkit::memory_kb;
 use std::fs;
 use std::io::{self, Error};

@@ -3,7 +3,9 @@
 
 use super::contender::{Contender, ours};
 use super::field::{Field, TARGETS};
-use super::{Bench, Mount, median, millis, percentile, rate};
+use super::mount::Mount;
+use super::statistics::{median, millis, percentile, rate};
+use super::study::Bench;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
