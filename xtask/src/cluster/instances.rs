@@ -1,6 +1,6 @@
 //! Several daemons, each with its own volumes: rolled one by one and killed while each has intents to do.
 
-use super::Cluster;
+use super::inside::Cluster;
 use super::work::{SPACE, done_once, hand_in};
 use crate::dist::wait_for;
 use std::path::PathBuf;

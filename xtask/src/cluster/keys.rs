@@ -1,7 +1,7 @@
 //! Who is who in the cluster: two authorities, a certificate for each part, the key of service accounts' tokens, and the
 //! configurations with which parts and administrator reach the API server.
 
-use super::Cluster;
+use super::inside::Cluster;
 use super::node::{ADDRESS, API_SERVICE, NAME};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,

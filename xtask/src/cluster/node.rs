@@ -1,9 +1,9 @@
 //! The node: mounts and network of the namespaces, containerd, kubelet, kube-proxy.
 
-use super::Cluster;
+use super::image;
+use super::inside::Cluster;
 use crate::dist::{output, wait_for};
 use serde_json::json;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub(super) const NAME: &str = "node1";
@@ -20,27 +20,6 @@ const SYSCTLS: [(&str, &str); 4] = [
     ("kernel/panic", "10"),
     ("kernel/panic_on_oops", "1"),
 ];
-
-/// The control groups that kubelet and containerd make.
-pub(super) fn control_groups() -> Vec<PathBuf> {
-    let root = Path::new("/sys/fs/cgroup");
-    let hierarchies = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
-    let places = hierarchies.chain([root.to_owned()]);
-    places
-        .flat_map(|place| ["kubepods", "k8s.io"].map(|name| place.join(name)))
-        .filter(|path| path.is_dir())
-        .collect()
-}
-
-/// Removes a control group and those in it, if they are empty.
-pub(super) fn remove(group: &Path) -> bool {
-    for entry in std::fs::read_dir(group).into_iter().flatten().flatten() {
-        if entry.path().is_dir() {
-            remove(&entry.path());
-        }
-    }
-    std::fs::remove_dir(group).is_ok()
-}
 
 /// Mounts and network of the namespaces that this process is the first of.
 pub(super) fn namespace(cluster: &Cluster) -> Result<(), String> {
@@ -83,7 +62,7 @@ pub(super) fn start(cluster: &Cluster) -> Result<(), String> {
     let config = format!("--config {}", cluster.file("containerd.toml"));
     cluster.daemon("containerd", &bin.join("containerd"), &words(&config))?;
     wait_for("containerd", || ctr(cluster, &["version"]).is_ok())?;
-    for archive in super::image::archives(&cluster.run) {
+    for archive in image::archives(&cluster.run) {
         ctr(cluster, &["images", "import", &archive.display().to_string()])?;
     }
     let kubelet = format!(

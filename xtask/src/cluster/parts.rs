@@ -1,7 +1,8 @@
 //! The programs of a cluster: Debian's packages, unpacked and not installed, and Kubernetes, built as the dependency of an
 //! empty Go module. Both are kept, and nothing outside their directory changes but the caches of apt and Go.
 
-use super::{Stop, node};
+use super::groups;
+use super::stop::Stop;
 use crate::dist::output;
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -64,7 +65,7 @@ pub(super) fn ready(place: &Path) -> Result<(), Stop> {
             return missing(&format!("{program} is not installed"));
         }
     }
-    if !node::control_groups().is_empty() {
+    if !groups::made().is_empty() {
         return missing("there are control groups of a kubelet or of containerd on this machine already");
     }
     if let Err(reason) = output(Command::new("unshare").args(["--net", "--mount", "--pid", "--fork", "true"]))

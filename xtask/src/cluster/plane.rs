@@ -1,6 +1,6 @@
 //! The control plane: etcd, API server, controllers, scheduler.
 
-use super::Cluster;
+use super::inside::Cluster;
 use super::node::{ADDRESS, SERVICES};
 use crate::dist::wait_for;
 

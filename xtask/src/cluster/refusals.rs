@@ -1,6 +1,6 @@
 //! What the cluster refuses: pods that are not hardened; and what a pod tells whose start the daemon refuses.
 
-use super::Cluster;
+use super::inside::Cluster;
 use super::work::SPACE;
 use crate::dist::{ensure, wait_for};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! A state that is lost: backed up for a recipient, its volume emptied, put back by the Job of the overlay `restore`.
 
-use super::Cluster;
+use super::inside::Cluster;
 use super::work::{SPACE, daemon, done_once, hand_in};
 use crate::dist::{ensure, output, root, wait_for};
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! The test: what an operator does with deploy/kubernetes, done on the cluster, with intents arriving meanwhile.
 
-use super::Cluster;
 use super::image::TAGS;
+use super::inside::Cluster;
 use super::work::{SPACE, daemon};
 use crate::dist::{ensure, output, root, wait_for};
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! What the daemon of a cluster is given to do: volumes on the node, intents that arrive, and what became of each.
 
-use super::Cluster;
+use super::inside::Cluster;
 use crate::dist::{ensure, wait_for};
 use serde_json::json;
 use std::path::{Path, PathBuf};
