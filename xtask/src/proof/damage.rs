@@ -2,7 +2,10 @@
 //! after a clean end and after a kill. Either the next start refuses with the code of a damaged store and leaves the
 //! store as it is, or no recorded outcome is lost and no intent runs a second time.
 
-use super::{Extent, Job, Tally, in_parallel};
+use super::extent::Extent;
+use super::parallel::in_parallel;
+use super::tally::{Job, Tally};
+use crate::progress::say;
 use conductor_testkit::fuzz::Random;
 use conductor_testkit::promise::{self, Dropped, Ending};
 use conductor_testkit::{TestEnv, flat};
@@ -33,7 +36,7 @@ pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
         let tally = in_parallel(0..flips, |number| {
             Job::of(written.damaged(program, number), || format!("damage: {end:?}, number {number}"))
         });
-        super::say(&format!("damage: store after the daemon's end, {end:?}: {} tried", tally.points));
+        say(&format!("damage: store after the daemon's end, {end:?}: {} tried", tally.points));
         all.add(tally);
     }
     all

@@ -1,8 +1,11 @@
 //! Faults: each call of the daemon that can fail is made to fail, once, and from there on for ever. Either the daemon
 //! recovers, or it ends with a named cause and the next start recovers; it never hangs, panics or breaks its promise.
 
+use super::extent::Extent;
+use super::parallel::in_parallel;
 use super::scenario::Scenario;
-use super::{Extent, Job, Tally, in_parallel};
+use super::tally::{Job, Tally};
+use crate::progress::say;
 use conductor_testkit::calls::Class;
 use conductor_testkit::{Action, Report};
 use rustix::io::Errno;
@@ -146,7 +149,7 @@ fn enumerate(
         Job::of(result, place)
     });
     let how = if for_ever { "from there on" } else { "once" };
-    super::say(&format!("fault: {}: {name} {how}: {} calls", scenario.name, tally.points));
+    say(&format!("fault: {}: {name} {how}: {} calls", scenario.name, tally.points));
     tally
 }
 

@@ -1,7 +1,9 @@
 //! Feeds every parser inputs near its corpus: no panic, no hang, and each accepted input has the properties that
 //! acceptance implies.
 
-use super::{Extent, Tally};
+use super::extent::Extent;
+use super::tally::Tally;
+use crate::progress::say;
 use conductor_core::Seq;
 use conductor_core::intent::{self, Policy};
 use conductor_core::name::{NameVerdict, Names, Pattern, TakenAt};
@@ -67,7 +69,7 @@ pub(super) fn run(_: &Path, extent: &Extent) -> Tally {
             };
             all.violation(format!("fuzz: {name}: {found}: {:?}", String::from_utf8_lossy(&input)));
         }
-        super::say(&format!("fuzz: {name}: {runs} inputs"));
+        say(&format!("fuzz: {name}: {runs} inputs"));
         all.points += runs as u64;
     }
     std::panic::set_hook(hook);

@@ -1,8 +1,11 @@
 //! Kill points: the real daemon is killed before each of its calls that change something, restarted, and held to its promise;
 //! the restart is killed at its calls as well.
 
+use super::extent::Extent;
+use super::parallel::{in_parallel, processors, with_threads};
 use super::scenario::Scenario;
-use super::{Extent, Job, Tally, in_parallel, processors, with_threads};
+use super::tally::{Job, Tally};
+use crate::progress::say;
 use conductor_testkit::Action;
 use conductor_testkit::calls::Class;
 use std::path::Path;
@@ -29,7 +32,7 @@ pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
             (begin..).step_by(extent.step()).take(usize::try_from(first.points).unwrap_or(usize::MAX));
         let second = if step == 0 { Tally::default() } else { double(program, scenario, points, step) };
         let which = if extent.step() == 1 { "all of them" } else { "a share of them" };
-        super::say(&format!(
+        say(&format!(
             "kill: {}: {} points, {which}; {} with the restart killed too",
             scenario.name, first.points, second.points
         ));

@@ -1,6 +1,8 @@
 //! Real limits instead of injected ones: a small file system that fills up, one that becomes read-only, few descriptors.
 
-use super::{Extent, Tally};
+use super::extent::Extent;
+use super::tally::Tally;
+use crate::progress::say;
 use conductor_testkit::promise::{self, Dropped, Ending};
 use conductor_testkit::{TestEnv, flat, wait_until};
 use std::path::Path;
@@ -43,7 +45,7 @@ impl Mounted {
         words.push(env.path("handoff").display().to_string());
         let mounted = succeed("mount", &words);
         if let Err(reason) = &mounted {
-            super::say(&format!("NOT RUN: {reason}"));
+            say(&format!("NOT RUN: {reason}"));
         }
         mounted.is_ok().then_some(Self { env })
     }
@@ -146,7 +148,7 @@ fn read_only(program: &Path) -> Result<bool, String> {
     let device = device.and_then(|device| device.rsplit('/').next()).ok_or("the loop device is not known")?;
     let trigger = format!("/sys/fs/ext4/{device}/trigger_fs_error");
     if let Err(error) = std::fs::write(&trigger, "1") {
-        super::say(&format!("NOT RUN: {trigger}: {error}"));
+        say(&format!("NOT RUN: {trigger}: {error}"));
         return Ok(false);
     }
     env.release("go");

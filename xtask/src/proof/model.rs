@@ -1,6 +1,9 @@
 //! The bounded model checker of the testkit, run over all histories, and over the protocol without each of its durability steps.
 
-use super::{Extent, Job, Tally, in_parallel};
+use super::extent::Extent;
+use super::parallel::in_parallel;
+use super::tally::{Job, Tally};
+use crate::progress::say;
 use conductor_testkit::model::{Omit, VARIANTS, Variant, explore};
 use std::path::Path;
 
@@ -14,7 +17,7 @@ pub(super) fn run(_: &Path, extent: &Extent) -> Tally {
     let mut tally = in_parallel(0..VARIANTS.len() as u64, |number| {
         let variant = VARIANTS[usize::try_from(number).unwrap_or(0)];
         let found = explore(variant, most);
-        super::say(&format!(
+        say(&format!(
             "model: {variant:?}: {} crash points, {} end states",
             found.crash_points, found.end_states
         ));
@@ -32,7 +35,7 @@ pub(super) fn run(_: &Path, extent: &Extent) -> Tally {
         });
         match broken {
             Some(violations) => {
-                super::say(&format!("model: without {omit:?}, as it must be: {violations:?}"));
+                say(&format!("model: without {omit:?}, as it must be: {violations:?}"));
                 Job::Done(0)
             }
             None => Job::Violation(format!("model: without {omit:?} nothing breaks")),

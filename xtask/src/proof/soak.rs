@@ -2,7 +2,9 @@
 //! archive uses, reused inodes, file times from long ago). At the end every intent has one outcome, each target's intents
 //! ran in their order and never beside each other, nothing is left over, and memory is bounded.
 
-use super::{Extent, Tally};
+use super::extent::Extent;
+use super::tally::Tally;
+use crate::progress::say;
 use conductor_core::Seq;
 use conductor_core::name::archive_names;
 use conductor_testkit::fuzz::Random;
@@ -43,7 +45,7 @@ pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
     };
     dropped.extend(reused);
     let resident = finish(&env);
-    super::say(&format!(
+    say(&format!(
         "soak: {} intents of {TARGETS} targets, killed {killed} times, {resident} kB resident at the end",
         dropped.len()
     ));
