@@ -1,6 +1,9 @@
 //! The Debian package: built by cargo-deb from crates/conductor-loop/Cargo.toml, installed, used as its user, and removed.
 
-use super::{Tried, ensure, example, output, root, succeeded, wait_for};
+use super::place::root;
+use super::process::{ensure, output, wait_for};
+use super::programs::mib;
+use super::trial::{Tried, example, succeeded};
 use conductor_testkit::has;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -56,7 +59,7 @@ pub(super) fn install(place: &Path) -> Result<Tried, String> {
     ensure(kept, || "removing the package removed intents".to_owned())?;
     ensure(!Path::new("/usr/bin/conductor-loop").exists(), || "the program stayed behind".to_owned())?;
     let size = std::fs::metadata(package(place)).map_err(|error| error.to_string())?.len();
-    let size = super::mib(usize::try_from(size).unwrap_or(0));
+    let size = mib(usize::try_from(size).unwrap_or(0));
     Ok(Tried::Good(format!("{size:.1} MiB, installed, used and removed; {exposure}")))
 }
 

@@ -1,6 +1,9 @@
 //! The container image: built from scratch with the static programs, run without any privilege it does not need.
 
-use super::{Tried, ensure, example, output, root, succeeded, wait_for};
+use super::place::root;
+use super::process::{ensure, output, wait_for};
+use super::programs::mib;
+use super::trial::{Tried, example, succeeded};
 use conductor_testkit::has;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
@@ -86,7 +89,7 @@ pub(super) fn run(_: &Path) -> Result<Tried, String> {
     worked.map_err(|reason| format!("{reason}\n{logs}"))?;
     Ok(Tried::Good(format!(
         "{:.1} MiB, read-only, without capability or network, healthy, one intent done",
-        super::mib(size)
+        mib(size)
     )))
 }
 
