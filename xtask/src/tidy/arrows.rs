@@ -1,6 +1,6 @@
 //! Which module may use which, read from the syntax of every file.
 
-use super::sources;
+use super::repository::sources;
 use std::collections::BTreeSet;
 use syn::visit::{self, Visit};
 

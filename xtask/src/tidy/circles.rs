@@ -1,7 +1,7 @@
 //! Files of a crate that use each other in a circle cannot be read one after the other: there is none.
 
 use super::arrows::is_test_only;
-use super::sources;
+use super::repository::sources;
 use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::{self, Visit};
 

@@ -2,7 +2,7 @@
 
 use super::arrows::is_test_only;
 use super::manifests::SHIPPED;
-use super::{root, sources};
+use super::repository::{root, sources};
 use syn::visit::{self, Visit};
 
 #[test]

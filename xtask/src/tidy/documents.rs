@@ -1,6 +1,6 @@
 //! What documents claim: tests that exist, figures that are constants, threats that are answered.
 
-use super::{root, sources};
+use super::repository::{root, sources};
 
 /// A claim in a document names its test as `(test: name)` or in a column of tests; each must exist.
 #[test]

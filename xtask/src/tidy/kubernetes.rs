@@ -1,7 +1,7 @@
 //! What the manifests of deploy/kubernetes are held to, without a cluster: fields that Kubernetes knows, and the policies
 //! of `policies`. Rendering needs kubectl or kustomize: a test that renders fails where neither is.
 
-use super::root;
+use super::repository::root;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Service, ServiceAccount};

@@ -1,6 +1,6 @@
 //! What the manifests may name: a pure core, crates that point one way, one library of cryptography, a reason for each dependency.
 
-use super::{root, sources};
+use super::repository::{root, sources};
 use std::collections::BTreeSet;
 
 #[test]
