@@ -1,6 +1,10 @@
 //! The package engine as a library call: no process unless a route leads to a repository; the same outcome type.
 
-use super::{Job, Settings, Stop, Worker};
+use super::job::Job;
+use super::settings::Settings;
+use super::stop::Stop;
+use super::withheld::{cause_of, closed, unconfined};
+use super::worker::Worker;
 use conductor_core::Runs;
 use conductor_core::hint::{Bound, hint};
 use conductor_core::intent::{Intent, Policy, Refusal, judge};
@@ -32,10 +36,10 @@ pub(super) struct Application {
 pub(super) fn run(worker: &Worker, settings: &Settings, job: &Job, application: Application) -> Run {
     let begin = Instant::now();
     let to_output = job.place == Place::Output;
-    if let Some(ending) = super::closed(settings, &job.place) {
+    if let Some(ending) = closed(settings, &job.place) {
         return worker.not_run(ending);
     }
-    let limit = super::time_limit(settings, job);
+    let limit = settings.time_limit(&job.claim);
     let lock_wait = if to_output { LOCK_WAIT } else { REPOSITORY_WAIT };
     let stop = Arc::clone(&worker.stop);
     let apply = move || {
@@ -47,7 +51,7 @@ pub(super) fn run(worker: &Worker, settings: &Settings, job: &Job, application: 
     worker.began(job);
     let applied = match worker.cells.apply(apply) {
         Ok(applied) => applied,
-        Err(refusal) => return worker.not_run(super::unconfined(&refusal)),
+        Err(refusal) => return worker.not_run(unconfined(&refusal)),
     };
     let (mut stdout, mut change) = (Capture::default(), String::new());
     let ending = match applied.map_err(|error| ending(settings, &job.place, &error)) {
@@ -106,7 +110,7 @@ fn ending(settings: &Settings, place: &Place, error: &PorchError) -> Ending {
         PorchError::Cancelled => return Ending::Interrupted,
         error if error.is_no_space() => Some(Postponed::OutFull),
         PorchError::Io { .. } if error.is_exhausted() => Some(Postponed::System),
-        PorchError::Io { .. } => outage().map(super::cause_of),
+        PorchError::Io { .. } => outage().map(cause_of),
         // First: if the repository is gone, its remote is unknown.
         PorchError::Git { .. } if is_gone(place, error) => Some(Postponed::OutGone),
         PorchError::Git { step, .. } if error.is_passing() && REMOTE_STEPS.contains(&step.as_str()) => {

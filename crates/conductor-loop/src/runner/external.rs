@@ -2,14 +2,22 @@
 //! ended; each ending has its own name. Waiting is one poll over the process, both streams and the stop signal.
 
 use super::capture::Stream;
+use super::cells::Site;
+use super::job::Job;
+use super::leftovers;
 use super::orphans::RunNumber;
-use super::staging::PrivateCopy;
-use super::{Job, Program, Settings, Site, Staged, Stop, Worker, leftovers};
+use super::program::Program;
+use super::settings::Settings;
+use super::staging::{PrivateCopy, Staged};
+use super::stop::Stop;
+use super::withheld::{cause_of, closed, unconfined};
+use super::worker::Worker;
 use conductor_core::hint::{Bound, hint};
 use conductor_core::outcome::{Capture, EX_TEMPFAIL, Ending, Postponed, Run};
 use conductor_os::cgroup::{Reached, RunGroup};
 use conductor_os::child::{Found, Supervised};
 use conductor_os::command::{Command, StartError, Stdio};
+use conductor_os::confine::limits::ResourceLimits;
 use conductor_os::is_passing;
 use conductor_os::wake::wait_readable;
 use conductor_os::{process, second};
@@ -91,7 +99,7 @@ pub(super) fn run(
         Ok(started) => started,
         Err(refusal) => {
             run.leftovers = end_escaped(worker, group, number, &[]);
-            run.ending = super::unconfined(&refusal);
+            run.ending = unconfined(&refusal);
             return run;
         }
     };
@@ -109,7 +117,7 @@ pub(super) fn run(
         Ok(running) => {
             let (ending, [stdout, stderr], left) = running.until_its_end(group, number, &marks);
             let ending = looked_over(worker, settings, ending);
-            let bounds = super::bounds(worker, settings);
+            let bounds = bounds(worker, settings);
             let hint = hint(&ending, [&stdout, &stderr], &bounds, &reached(left.reached));
             Run { ending, duration: begin.elapsed(), stdout, stderr, leftovers: left.names, hint, ..run }
         }
@@ -133,6 +141,19 @@ fn no_group(why: &str) -> Ending {
 
 fn removed() -> Ending {
     no_group("was removed by somebody before porch began; the next try makes another")
+}
+
+/// What a run of porch is subject to.
+fn bounds(worker: &Worker, settings: &Settings) -> Vec<Bound> {
+    let ResourceLimits { memory, cpu: _, processes, files, file_size } = settings.resources;
+    let bounds = [
+        (memory.is_some(), Bound::Memory),
+        (processes.is_some(), Bound::Processes),
+        (files.is_some(), Bound::Files),
+        (file_size.is_some(), Bound::FileSize),
+        (worker.cells.are_confined(), Bound::Fence),
+    ];
+    bounds.into_iter().filter_map(|(holds, bound)| holds.then_some(bound)).collect()
 }
 
 /// What certainly took something from the run.
@@ -206,7 +227,7 @@ fn ready(
             return Err(withheld(Postponed::Unconfined, reason));
         }
     }
-    super::closed(settings, &job.place).map_or(Ok(executable), Err)
+    closed(settings, &job.place).map_or(Ok(executable), Err)
 }
 
 /// The ending of a failed start. A program that may be in the middle of an update is waited for.
@@ -243,7 +264,7 @@ fn looked_over(worker: &Worker, settings: &Settings, ending: Ending) -> Ending {
         }
         Ending::Exited(status) if status != 0 && status != EX_TEMPFAIL => {
             match settings.outlet.look().outage {
-                Some(outage) => Ending::Hampered { status, cause: super::cause_of(outage) },
+                Some(outage) => Ending::Hampered { status, cause: cause_of(outage) },
                 None => ending,
             }
         }
@@ -295,7 +316,7 @@ impl<'w> Running<'w> {
         if let Some(info) = process::info(child.id()) {
             worker.run_table.started(job.slot, job.seq, job.attempt, info.id);
         }
-        let limit = super::time_limit(settings, job);
+        let limit = settings.time_limit(&job.claim);
         let stdout = Stream::new(child.take_stdout().map(OwnedFd::from))?;
         let stderr = Stream::new(child.take_stderr().map(OwnedFd::from))?;
         Ok(Self {

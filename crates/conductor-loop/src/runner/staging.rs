@@ -18,6 +18,12 @@ const ARCHIVED_MODE: u32 = 0o640;
 /// The open private copy.
 pub(super) struct PrivateCopy(File);
 
+/// The private copy and its slot.
+pub(super) struct Staged<'s> {
+    pub(super) slot: &'s Dir,
+    pub(super) copy: &'s PrivateCopy,
+}
+
 /// Writes the private copy into its slot. If the slot's content prevents that, the slot is recreated.
 pub(super) fn stage(
     slot: Dir,

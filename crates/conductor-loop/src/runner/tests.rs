@@ -1,13 +1,22 @@
 //! A worker in isolation: the source of a run's bytes, and the result when they cannot be read.
 
-use super::*;
-use conductor_core::outcome::{Postponed, Verdict};
-use conductor_core::{Attempt, Seq, Slot};
+use super::{Bytes, Engine, Job, NotRead, Program, ReadBack, Report, RunTable, Runner, Settings, Stop};
+use crate::handoff::Slots;
+use crate::payload::Payload;
+use conductor_core::limits::RunLimits;
+use conductor_core::outcome::{Ending, Postponed, Run, Verdict};
+use conductor_core::record::{Claim, Clearance};
+use conductor_core::scheduler::Place;
+use conductor_core::{Attempt, Code, Seq, Slot};
 use conductor_crypto::sha256;
-use crossbeam_channel::bounded;
+use conductor_os::confine::limits::ResourceLimits;
+use conductor_os::dir::Dir;
+use conductor_os::outlet::Outlet;
+use crossbeam_channel::{Receiver, Sender, bounded};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const BYTES: &[u8] = b"{}";
 
