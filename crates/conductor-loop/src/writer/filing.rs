@@ -1,13 +1,12 @@
-//! The writer's work between commit and files: the choice of their names, repetition after a crash, and retries when space,
-//! a descriptor or memory is lacking.
+//! The writer's work between commit and files: the choice of their names, and retries when space, a descriptor or memory is
+//! lacking.
 
+use super::limits::SPACE_RETRY;
+use super::message::{Ack, Full, Publication, PublicationKind};
 use super::publish::{self, Filing, PublishError};
-use super::{
-    Ack, Again, BATCH_MAX, Full, Publication, PublicationKind, SPACE_RETRY, Source, Stopped, WriterLoop,
-};
-use crate::store::{Content, Kept, Settled, StoreError, Work};
+use super::writer_loop::{Stopped, WriterLoop};
+use crate::store::{Kept, StoreError, Work};
 use conductor_core::attestation::Attested;
-use conductor_core::name::TakenName;
 use conductor_core::record::Outcome;
 use conductor_core::shortage::{Phase, Shortage};
 use conductor_core::{Code, Seq};
@@ -84,7 +83,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     }
 
     /// Returns whether the files are made; if not, space, a name or a descriptor was lacking, and it is retried later.
-    fn publish_one(&mut self, filing: &mut Filing) -> Result<bool, Stopped> {
+    pub(super) fn publish_one(&mut self, filing: &mut Filing) -> Result<bool, Stopped> {
         let seq = filing.publication.outcome.seq;
         match self.publish_somewhere(filing) {
             Ok(()) => {
@@ -197,44 +196,5 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             PublishError::Occupied => self.fatal(Code::StoreFailed, "there is no free name in the archive"),
             PublishError::Stopped => Stopped, // It has been reported.
         }
-    }
-
-    /// The store's record of an outcome, to be published again.
-    pub(super) fn settled_before(seq: Seq, settled: Settled, taken: Option<TakenName>) -> Publication {
-        let Settled { outcome, report, content } = settled;
-        let (source, taken) = match content {
-            Content::Stored => (Source::Stored, taken),
-            Content::File => {
-                let raw = || TakenName { seq, raw: outcome.name.as_bytes().into() };
-                (Source::Taken(taken.unwrap_or_else(raw)), None)
-            }
-        };
-        Publication { outcome, source, report, taken, kind: PublicationKind::Again }
-    }
-
-    /// Publishes an earlier daemon's outcomes again, one at a time from the store, whatever their number and size.
-    pub(super) fn republish(&mut self) -> Result<(), Stopped> {
-        if self.retry_at.is_some_and(|at| (self.clock)() < at) {
-            return Ok(());
-        }
-        let mut acks = Vec::new();
-        while let Some(Again { seq, taken }) = self.again.front().cloned() {
-            let settled = self.store.settled(seq);
-            let settled =
-                settled.map_err(|error| self.fatal(error.code(), &format!("publishing again: {error}")))?;
-            let mut filing = Filing::from(Self::settled_before(seq, settled, taken));
-            if !self.publish_one(&mut filing)? {
-                break;
-            }
-            self.again.pop_front();
-            acks.push(Ack::Republished(Box::new(filing.publication.outcome)));
-            if acks.len() >= BATCH_MAX {
-                (self.report)(std::mem::take(&mut acks));
-            }
-        }
-        if !acks.is_empty() {
-            (self.report)(acks);
-        }
-        Ok(())
     }
 }

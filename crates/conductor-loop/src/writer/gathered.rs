@@ -1,8 +1,7 @@
 //! The records of one batch, gathered from its commands.
 
-use super::{NewClaim, Publication, Source};
+use super::message::{Holding, NewClaim, Publication, Source};
 use crate::store::{Claiming, Decided, Hold, Kept, Start, Work};
-use conductor_core::query::Held;
 use conductor_core::{Attempt, Seq};
 use crossbeam_channel::Sender;
 
@@ -14,20 +13,6 @@ pub(super) struct Gathered {
     pub(super) publications: Vec<Publication>,
     /// Targets held or released, and the channel to confirm each.
     pub(super) holds: Vec<(Holding, Sender<()>)>,
-}
-
-/// What an operator does with a target.
-#[derive(Debug)]
-pub enum Holding {
-    /// Nothing of it is started from now on.
-    Held(Held),
-    /// It goes on.
-    Released {
-        /// `NAMESPACE/TARGET`
-        target: String,
-        /// The operator's user id.
-        uid: u32,
-    },
 }
 
 impl Gathered {

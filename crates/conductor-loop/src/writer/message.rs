@@ -1,8 +1,8 @@
 //! The writer's commands and answers, and the values that they carry.
 
-use super::Holding;
 use crate::payload::Payload;
 use conductor_core::name::TakenName;
+use conductor_core::query::Held;
 use conductor_core::ready::Reasons;
 use conductor_core::record::{Claim, Clearance, LastSuccess, Outcome};
 use conductor_core::{Attempt, Code, Seq, Slot};
@@ -72,6 +72,20 @@ pub struct NewClaim {
     pub reserve: bool,
     /// The way to the worker that has prepared the first start and waits.
     pub clearance: Option<Sender<Clearance>>,
+}
+
+/// What an operator does with a target.
+#[derive(Debug)]
+pub enum Holding {
+    /// Nothing of it is started from now on.
+    Held(Held),
+    /// It goes on.
+    Released {
+        /// `NAMESPACE/TARGET`
+        target: String,
+        /// The operator's user id.
+        uid: u32,
+    },
 }
 
 /// A command to the writer.

@@ -2,7 +2,8 @@
 //! outcome that reports it, so outcomes wait here for a sync of the packages' file system that began after their run
 //! ended. It runs on a thread of its own: the writer continues with claims meanwhile.
 
-use super::{Command, LINGER, Publication, PublicationKind};
+use super::limits::LINGER;
+use super::message::{Command, Publication, PublicationKind};
 use conductor_os::outlet::Outlet;
 use crossbeam_channel::Sender;
 use std::io;

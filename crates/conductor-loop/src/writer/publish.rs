@@ -6,7 +6,7 @@
 //! is recorded before a file gets it.
 
 use super::files::{Found, Piece, compare, draft, replace, set_aside};
-use super::{Publication, PublicationKind, Source};
+use super::message::{Publication, PublicationKind, Source};
 use crate::handoff::{Archive, ArchivedAs, Dirs, TakenFiles};
 use crate::store::{Flaw, Ledger, StoreError};
 use conductor_core::Seq;

@@ -4,19 +4,29 @@ mod archive;
 mod audit;
 mod neighbour;
 
+use super::limits::{BATCH_MAX, LINGER, SYNC_AFTER, SYNC_AT};
 use super::packages::PackageSync;
-use super::*;
+use super::writer_loop::{self, WriterLoop};
+use super::{
+    Ack, Again, Command, Full, Head, Holding, NewClaim, Parts, Publication, PublicationKind, Source, Writer,
+};
 use crate::handoff::layout::HEAD as HEAD_FILE;
-use crate::handoff::{HeadBody, Slots};
+use crate::handoff::{Dirs, HeadBody, Slots};
 use crate::payload::{Budget, Payload};
-use crate::store::{Decided, Kept, Store};
-use conductor_core::attestation::{Envelope, Signature};
-use conductor_core::record::{Claim, Outcome};
+use crate::store::{Decided, Kept, Ledger, Store, Work};
+use conductor_core::attestation::{Attest, Envelope, Signature};
+use conductor_core::record::{Claim, Clearance, Outcome};
 use conductor_core::{Attempt, Seq};
 use conductor_os::dir::Dir;
-use jiff::Timestamp;
+use conductor_os::outlet::Outlet;
+use crossbeam_channel::Receiver;
+use jiff::{SignedDuration, Timestamp};
 use std::cell::Cell;
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 thread_local! {
@@ -66,7 +76,7 @@ fn office_in(temp: TempDir) -> Office {
     head.refresh(&places.handoff, &places.drafts, &*store, true);
     let report: Box<dyn Fn(Vec<Ack>)> =
         Box::new(move |acks| acks.into_iter().for_each(|ack| to_daemon.send(ack).unwrap()));
-    let parts = super::Office {
+    let parts = writer_loop::Office {
         places,
         packages: None,
         store,

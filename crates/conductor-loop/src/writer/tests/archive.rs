@@ -1,7 +1,8 @@
 //! Ownership of files: names in the archive, entries in the way, leftovers of a crash, removal by retention.
 
 use super::*;
-use crate::writer::publish::Progress;
+use crate::writer::publish::{Filing, Progress};
+use conductor_core::name::TakenName;
 use conductor_core::record::Status;
 use conductor_core::{Seq, Slot};
 use conductor_crypto::sha256;

@@ -1,7 +1,9 @@
 //! The audit trail between the writer's batches: what is merged, what is appended at once, and what asks for a sync.
 
 use super::*;
-use crate::writer::{AuditDoor, audit::Auditing};
+use crate::writer::audit::Auditing;
+use crate::writer::{Audit, AuditDoor};
+use conductor_core::Code;
 use conductor_core::query::Held;
 use conductor_crypto::{SealKey, SigningKey};
 use conductor_evidence::entry::{Parsed, parse};
