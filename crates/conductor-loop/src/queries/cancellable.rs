@@ -1,6 +1,8 @@
 //! Which intent an operator means to cancel, and why one may not be.
 
-use super::{Queries, Selector, store_refused};
+use super::refusals::store_refused;
+use super::selector::Selector;
+use super::sources::Queries;
 use crate::store::{Start, StoreError};
 use conductor_core::Seq;
 use conductor_core::query::{RefusalKind, Refused, Row, State};

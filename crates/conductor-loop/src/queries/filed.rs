@@ -1,7 +1,6 @@
 //! The files of an outcome, checked against its record: a file is shown only if it is the one that was filed; otherwise a
 //! warning is given.
 
-use super::TEXT_MAX;
 use crate::handoff::layout::status_path;
 use conductor_core::Seq;
 use conductor_core::limits::STATUS_MAX;
@@ -12,6 +11,9 @@ use conductor_crypto::sha256_of;
 use conductor_os::dir::{Dir, Kind, Meta};
 use conductor_os::plain::read_start;
 use std::io::{self, Read};
+
+/// Bytes shown of an error log or an intent.
+const TEXT_MAX: u64 = 64 << 10;
 
 /// The progress of an outcome's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

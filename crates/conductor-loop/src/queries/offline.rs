@@ -1,7 +1,11 @@
 //! Unfinished intents while no daemon runs: claims in the store, and files in the handoff directory.
 
+use super::lined::Lined;
 use super::lying::{Loop, Lying, entry_row, lying};
-use super::{Found, Lined, Selector, Unfinished, hold_on, sighted_row, store_refused};
+use super::refusals::store_refused;
+use super::rows::sighted_row;
+use super::selector::Selector;
+use super::unfinished::{Found, Unfinished, hold_on};
 use crate::store::{Ledger, Pending, Start};
 use conductor_core::name::{NameVerdict, Names};
 use conductor_core::query::{Held, Reason, Refused, Row, Selection, State};
