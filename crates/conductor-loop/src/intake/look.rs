@@ -1,7 +1,9 @@
 //! Inspects a taken file: type, links, size, one open, one bounded read, hash, judgement. It never blocks and follows no
 //! link, whatever the file is.
 
-use super::{Judged, Settings, Verdict};
+use super::judged::{Judged, Verdict};
+use super::settings::Settings;
+use super::sighting::fingerprint;
 use crate::handoff::TakenFiles;
 use crate::payload::Payload;
 use conductor_core::intent::{self, Intent, Refusal};
@@ -238,12 +240,6 @@ fn read_once(file: &File, settings: &Settings, before: &Meta) -> Result<Reading,
     let after = Meta::of(file)?;
     let same = fingerprint(before) == fingerprint(&after) && bytes.len() as u64 == after.size;
     Ok(if same { Reading::Whole(Payload::new(bytes, &settings.budget)) } else { Reading::Changed(after) })
-}
-
-/// The metadata that changes when the file does.
-pub(super) fn fingerprint(meta: &Meta) -> Fingerprint {
-    let Meta { size, mtime_ns, ctime_ns, .. } = *meta;
-    Fingerprint { inode: meta.id.1, size, mtime_ns, ctime_ns }
 }
 
 /// A taken file that was read.

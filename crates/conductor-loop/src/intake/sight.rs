@@ -2,18 +2,19 @@
 //! everything: no earlier failure of an entry, a directory, events or a call keeps it from being retried.
 
 use super::book::IGNORED_MAX;
-use super::{Intake, Report, look};
+use super::report::Report;
+use super::session::{Intake, Slice};
+use super::sighting::sighting;
 use conductor_core::Code;
-use conductor_core::name::{NameVerdict, escaped};
+use conductor_core::name::NameVerdict;
 use conductor_core::scheduler::Sighting;
-use conductor_os::dir::{Dir, Meta};
+use conductor_os::dir::Dir;
 use conductor_os::watch::{Hint, Watch};
 use conductor_os::{is_passing, wall_ns};
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::time::Duration;
 
 /// Names read in one slice of a scan: enough to sort the oldest first, small enough that a million waiting files
 /// neither delay the first run nor fill memory.
@@ -29,19 +30,6 @@ enum Trouble {
     Gone(String),
     /// The system refuses a call at the moment.
     Passing(io::Error),
-}
-
-/// A slice of a listing.
-#[derive(Debug)]
-pub(super) struct Slice {
-    /// Names that were not looked at yet.
-    names: VecDeque<Box<[u8]>>,
-    /// Reported together, so that the oldest of them is taken first.
-    seen: Vec<Sighting>,
-    /// The clock's reading for all of them, so that their names keep the order of their ages.
-    wall: i64,
-    /// Whether it is the last one.
-    complete: bool,
 }
 
 impl Intake {
@@ -103,18 +91,6 @@ impl Intake {
                 self.leave(&name, None, Code::NotTakeable, &error.to_string());
                 None
             }
-        }
-    }
-
-    /// Tells once of an entry that looks as if it were meant as an intent.
-    fn ignore(&mut self, name: &[u8]) {
-        if !self.settings.names.looks_meant(name) {
-            return;
-        }
-        // An entry that is gone, or that nobody may look at, is nothing to tell of.
-        let meta = self.settings.handoff.stat(OsStr::from_bytes(name));
-        if meta.is_ok_and(|meta| self.settings.book.ignore(name, meta.mtime_ns)) {
-            self.reports.push(Report::Ignored { name: escaped(name) });
         }
     }
 
@@ -241,10 +217,4 @@ fn unlistable(error: io::Error) -> Trouble {
     } else {
         Trouble::Gone(format!("the handoff directory cannot be read: {error}"))
     }
-}
-
-pub(super) fn sighting(name: Box<[u8]>, meta: &Meta, wall: i64) -> Sighting {
-    // ctime, because producers cannot set it: a file with an old mtime that was just moved in is young.
-    let age = u64::try_from(wall.saturating_sub(meta.ctime_ns)).unwrap_or(0);
-    Sighting { name, fingerprint: look::fingerprint(meta), age: Duration::from_nanos(age) }
 }

@@ -1,9 +1,11 @@
 //! Takes files by rename, in the order of requests and as memory has room for their bytes, then looks at each and judges it.
 
-use super::book::{News, WithWriter};
-use super::sight::sighting;
+use super::book::WithWriter;
+use super::look;
+use super::report::Report;
+use super::session::{Intake, Next};
+use super::sighting::{fingerprint, sighting};
 use super::still_open::Open;
-use super::{Intake, Report, look};
 use crate::handoff::TakenFiles;
 use conductor_core::Code;
 use conductor_core::name::{TakenName, escaped};
@@ -22,13 +24,6 @@ const FILES: usize = 16;
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 /// Sequence numbers tried for one file when taken/ already has its name under them.
 pub(super) const NUMBERS_TRIED: u32 = 1_024;
-
-/// The next read, in the order of requests, as memory has room for its bytes.
-#[derive(Debug)]
-pub(super) enum Next {
-    Take { name: Box<[u8]>, expect: Option<Fingerprint> },
-    Look(TakenName),
-}
 
 /// Whether there was room for a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -90,7 +85,7 @@ impl Intake {
         if meta.kind == Kind::Directory {
             return self.not_taken(name, Some(&meta), Code::DirectoryLeft, "it is a directory");
         }
-        if expect.is_some_and(|expect| expect != look::fingerprint(&meta)) {
+        if expect.is_some_and(|expect| expect != fingerprint(&meta)) {
             return self.tell(Report::Unsettled(sighting(name.into(), &meta, wall_ns())));
         }
         if look::is_read(&self.settings, &meta) && !self.settings.budget.has_room(meta.size) {
@@ -157,21 +152,6 @@ impl Intake {
         }
     }
 
-    pub(super) fn leave(&mut self, name: &[u8], meta: Option<&Meta>, code: Code, reason: &str) {
-        let seen_as = meta.map_or((0, 0, 0), |meta| (meta.id.0, meta.id.1, meta.ctime_ns));
-        let mtime_ns = meta.map_or(0, |meta| meta.mtime_ns);
-        let shown = match self.settings.book.leave(name, seen_as, mtime_ns, (code, reason)) {
-            News::Known => return,
-            News::New => escaped(name),
-            News::TooMany if self.too_many_told => return,
-            News::TooMany => {
-                self.too_many_told = true;
-                "more entries than can be named".to_owned()
-            }
-        };
-        self.reports.push(Report::Left { name: shown, code, reason: reason.to_owned() });
-    }
-
     /// Looks at a file that was just taken.
     fn look(&mut self, taken: &TakenName) -> Room {
         let looked = look::look(&self.settings, taken, look::Patience::First);
@@ -212,7 +192,7 @@ impl Intake {
                     self.settings.book.wait_for_writer(WithWriter { seq, name, mtime_ns: meta.mtime_ns });
                     self.reports.push(Report::Held { seq });
                 }
-                let (taken, seen) = (taken.clone(), look::fingerprint(&meta));
+                let (taken, seen) = (taken.clone(), fingerprint(&meta));
                 self.still_open.wait(monotonic(), Open { taken, uid: meta.uid, since, seen });
             }
             look::Looked::Judged(judged) => {

@@ -2,9 +2,17 @@
 
 use super::book::News;
 use super::take::NUMBERS_TRIED;
-use super::*;
+use super::{Intake, Judging, Report, Settings, Verdict};
+use crate::payload::{Budget, Payload};
+use conductor_core::intent::Policy;
+use conductor_core::name::Names;
+use conductor_core::scheduler::Fingerprint;
+use conductor_core::{Code, Seq};
+use conductor_os::dir::Dir;
 use conductor_os::monotonic;
 use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The longest that anything here takes, in which a broken intake would go on for ever.
