@@ -1,6 +1,6 @@
 //! The client side of the local socket.
 
-use super::socket_path;
+use super::socket::socket_path;
 use conductor_core::query::{Answer, Question};
 use conductor_core::record::one_line;
 use conductor_os::dir::Dir;

@@ -1,6 +1,6 @@
 //! Answers the questions of the local socket: a few at once, each on a thread of its own; a bounded number waits.
 
-use super::Answering;
+use super::answering::Answering;
 use super::silent::Silent;
 use conductor_core::query::{Answer, RefusalKind, Refused};
 use conductor_core::record::one_line;
