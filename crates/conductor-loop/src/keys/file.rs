@@ -1,6 +1,8 @@
 //! The key file: where it is looked for, what is refused, and how it is made and changed.
 
-use super::{Keys, read_public, show_public};
+use super::origin::Origin;
+use super::public::{read_public, show_public};
+use super::signing::Keys;
 use conductor_core::Code;
 use conductor_crypto::{BadKey, KeyRing, RootKey, VerifyingKey};
 use conductor_os::dir::Dir;
@@ -25,31 +27,6 @@ pub const PUBLIC_MAX: u64 = 1 << 20;
 const GROUP_READ: u32 = 0o040;
 const OTHERS: u32 = 0o007;
 const WRITABLE: u32 = 0o022;
-
-/// Where the root keys come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// The file that the operator named.
-    Given(PathBuf),
-    /// A credential of the service manager.
-    Credential(PathBuf),
-    /// A file that was made beside the store: what steals the store steals the key.
-    Made(PathBuf),
-}
-
-impl Origin {
-    /// The key file.
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Given(path) | Self::Credential(path) | Self::Made(path) => path,
-        }
-    }
-
-    /// Whether the keys lie beside what they protect.
-    pub fn is_weak(&self) -> bool {
-        matches!(self, Self::Made(_))
-    }
-}
 
 /// Why there is no usable key.
 #[derive(Debug, thiserror::Error)]

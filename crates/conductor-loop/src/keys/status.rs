@@ -1,6 +1,6 @@
 //! Checks a signed status without the private key, the store or the daemon.
 
-use super::signed_payload;
+use super::envelope::signed_payload;
 use conductor_core::attestation::{Envelope, PAYLOAD_TYPE, PREDICATE_TYPE, STATEMENT_TYPE};
 use conductor_core::name::status_name;
 use conductor_core::record::Status;
