@@ -1,10 +1,11 @@
 //! `retry`, `hold`, `release`, `purge`: commands that change something.
 
 use super::ask::{all_explained, ask, list, open_handoff, shown};
+use super::error::CommandError;
 use super::output::Output;
+use super::stdout::print;
 use super::submit::{Submitted, place, refused, status_seq, wait_for};
 use super::table::short;
-use super::{CommandError, print};
 use crate::config::Config;
 use crate::handoff::ArchivedAs;
 use conductor_core::name::{IntentName, Names};

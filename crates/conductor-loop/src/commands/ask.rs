@@ -1,6 +1,6 @@
 //! Questions: to the daemon through its local socket if it runs, otherwise to the store alone.
 
-use super::CommandError;
+use super::error::CommandError;
 use crate::config::Config;
 use crate::control::{self, AskError};
 use crate::handoff::{Finder, StateFiles, layout};

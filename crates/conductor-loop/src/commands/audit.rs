@@ -1,8 +1,9 @@
 //! `audit show | verify | proof | export` and `trace`: the audit trail, read from its files, of a running daemon, a stopped one or a copy.
 
+use super::error::CommandError;
 use super::output::Output;
+use super::stdout::print;
 use super::trail::{Judge, VerifyArgs, open, summed_up, unreadable};
-use super::{CommandError, print};
 use crate::config::Config;
 use crate::queries::proof_entry;
 use conductor_core::query::ProofEntry;

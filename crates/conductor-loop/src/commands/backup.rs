@@ -1,7 +1,7 @@
 //! `backup now | list | verify`, and how a backup is opened.
 
-use super::CommandError;
 use super::ask::{ask_daemon, open_handoff};
+use super::error::CommandError;
 use super::output::Output;
 use super::rebuild::Keeping;
 use super::trail::public_of;

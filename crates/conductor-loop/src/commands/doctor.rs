@@ -3,9 +3,10 @@
 
 use super::ask::ask_daemon;
 use super::backup::outlook;
+use super::error::CommandError;
 use super::look::{confined, not_ready, ways_out};
 use super::output::Output;
-use super::{CommandError, print};
+use super::stdout::print;
 use crate::config::{Config, Confine};
 use crate::confinement::give_up;
 use crate::daemon::{FREE_BYTES_MIN, FREE_INODES_MIN, find_porch, look_at_store, try_endpoints};

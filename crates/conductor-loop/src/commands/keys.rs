@@ -1,8 +1,9 @@
 //! `keys show | rotate | export-public`: the root keys of a state, and the public keys that verify what they signed.
 
 use super::ask::open_handoff;
+use super::error::CommandError;
 use super::output::Output;
-use super::{CommandError, print};
+use super::stdout::print;
 use crate::config::Config;
 use crate::handoff::{Finder, StateFiles};
 use crate::keys::{KeyError, known_public, show_public};

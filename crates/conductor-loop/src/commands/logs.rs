@@ -1,8 +1,9 @@
 //! `logs`: the daemon's last log lines, for operators who cannot read its standard error.
 
 use super::ask::ask_daemon;
+use super::error::CommandError;
 use super::output::Output;
-use super::{CommandError, pause, print_on};
+use super::stdout::{pause, print_on};
 use crate::config::Config;
 use conductor_core::Exit;
 use conductor_core::query::{Answer, LogLines, Question};

@@ -2,9 +2,10 @@
 
 use super::ask::{ask_daemon, explained, list as list_of, report, shown};
 use super::audit::entry_text;
+use super::error::CommandError;
 use super::output::Output;
+use super::stdout::{pause, print_on};
 use super::table::{sentence, short, table, wide_table, word};
-use super::{CommandError, pause, print_on};
 use crate::config::Config;
 use conductor_core::confinement::{Confinement, Standing};
 use conductor_core::query::{

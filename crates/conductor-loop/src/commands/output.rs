@@ -1,6 +1,7 @@
 //! The forms of an answer: text for people, with more columns or as names alone, and data for programs.
 
-use super::{CommandError, print};
+use super::error::CommandError;
+use super::stdout::print;
 use clap::ValueEnum;
 use conductor_core::Exit;
 use conductor_core::record::one_line;

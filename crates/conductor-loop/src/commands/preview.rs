@@ -1,8 +1,9 @@
 //! `check` and `plan`: the result that the daemon would have for an intent, without handing it in. No file is written.
 
+use super::error::CommandError;
 use super::output::Output;
+use super::stdout::print;
 use super::submit::unread;
-use super::{CommandError, print};
 use crate::config::Config;
 use crate::daemon::package_engine;
 use conductor_core::intent::{Intent, Policy, Refusal, judge};

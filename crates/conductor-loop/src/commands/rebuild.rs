@@ -1,8 +1,9 @@
 //! `state rebuild`: rebuilds a state that was damaged, lost or replaced by an older one, from its readable records and
 //! from the statuses. Evidence that an intent was finished ends it; no number is used a second time.
 
+use super::error::CommandError;
+use super::stdout::print;
 use super::trail::each_signed;
-use super::{CommandError, print};
 use crate::config::Config;
 use crate::daemon::{LastRuns, Statuses, append_alone, last_runs, shown};
 use crate::handoff::{Finder, Handoff, StateFiles, layout};

@@ -2,8 +2,9 @@
 //! it, and nothing of it is touched before the new one is whole.
 
 use super::backup::{BackupArgs, Opened, cannot, failed, known_keys, opened, told};
+use super::error::CommandError;
 use super::rebuild::{Keeping, UP_TO, replace};
-use super::{CommandError, print};
+use super::stdout::print;
 use crate::backup::{self, Checked, Written};
 use crate::config::Config;
 use crate::handoff::{Finder, layout};

@@ -1,9 +1,10 @@
 //! `state show`, `state export`, `state import`: on the store when no daemon has it open; an export beside a daemon asks it.
 
 use super::ask::{ask_daemon, busy, open_handoff};
+use super::error::CommandError;
 use super::output::Output;
 use super::rebuild::Keeping;
-use super::{CommandError, print};
+use super::stdout::print;
 use crate::config::Config;
 use crate::daemon::{existing_store, look_at_store};
 use crate::handoff::{Finder, HeadBody, StateFiles, layout};

@@ -2,7 +2,8 @@
 //! CI step: hand in, wait, print the status, exit 0 or 8.
 
 use super::ask::unopened;
-use super::{CommandError, print};
+use super::error::CommandError;
+use super::stdout::print;
 use crate::config::Config;
 use crate::handoff::layout;
 use conductor_core::intent::{Policy, judge};

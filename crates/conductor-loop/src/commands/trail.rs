@@ -1,7 +1,7 @@
 //! An audit trail as commands judge it: the keys and checkpoints that it is held against, and the report in words. For
 //! `audit verify`, and for `verify`, which holds it against what was published besides.
 
-use super::CommandError;
+use super::error::CommandError;
 use crate::config::Config;
 use crate::handoff::{HeadFile, layout};
 use crate::keys::{PUBLIC_MAX, known_public, read_public};

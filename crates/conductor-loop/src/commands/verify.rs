@@ -1,7 +1,7 @@
 //! `verify`: checks what a daemon has published and its audit trail, each against the other, without daemon, store and private key; on a
 //! copy as well.
 
-use super::CommandError;
+use super::error::CommandError;
 use super::output::Output;
 use super::rebuild::UP_TO;
 use super::trail::{Judge, TRIES, VerifyArgs, each_signed, summed_up};

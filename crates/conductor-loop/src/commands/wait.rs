@@ -1,7 +1,7 @@
 //! `wait INTENT...`: until each is done or failed.
 
-use super::CommandError;
 use super::ask::{open_handoff, shown};
+use super::error::CommandError;
 use super::output::Output;
 use super::table::word;
 use crate::config::Config;

@@ -1,8 +1,8 @@
 //! What `top` shows and does, asked for on a thread of its own: a daemon that answers slowly keeps no key waiting.
 
-use super::super::CommandError;
 use super::super::act::retry_failed;
 use super::super::ask::{explained, list, report};
+use super::super::error::CommandError;
 use crate::config::Config;
 use conductor_core::query::{Explained, LATELY, ROWS_MAX, Row, Selection, State, StatusReport};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
