@@ -1,7 +1,7 @@
 //! Standard error behind a bounded buffer and a thread of its own. Logging never waits: a stalled reader (a stuck log
 //! shipper, a stopped terminal) costs log lines, which are counted and reported, never an intent or a signal.
 
-use super::Progress;
+use super::progress::Progress;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -139,6 +139,11 @@ pub(super) fn write(line: &[u8]) {
         // If standard error cannot be written, only the exit status remains.
         let _ = write_all(line);
     }
+}
+
+/// Writes text for people on standard error after the log lines; like them, it never waits for a reader.
+pub fn say(text: &str) {
+    write(text.as_bytes());
 }
 
 /// Waits until all lines handed over are written, as long as their reader accepts bytes within `patience`. Returns false
