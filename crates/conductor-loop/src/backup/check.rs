@@ -2,7 +2,8 @@
 //! verify` does, while it passes.
 
 use super::archive::Unpacker;
-use super::{BackupError, FORMAT, MANIFEST, MANIFEST_TYPE, Manifest, SETTINGS, VERSION};
+use super::error::BackupError;
+use super::manifest::{FORMAT, MANIFEST, MANIFEST_TYPE, Manifest, SETTINGS, VERSION};
 use crate::handoff::StateFiles;
 use crate::handoff::layout::AUDIT;
 use crate::keys::{PUBLIC_KEYS, PUBLIC_MAX, read_public, signed_payload};

@@ -2,13 +2,12 @@
 
 use super::archive::Packer;
 use super::check::{Written, check};
+use super::error::BackupError;
 use super::guard::While;
+use super::manifest::{FORMAT, MANIFEST, MANIFEST_TYPE, Manifest, Packed, SETTINGS, VERSION};
 use super::place::{Listed, Name, Series};
+use super::recipients::{own_identities, own_recipient};
 use super::scratch::{DRAFT, Scratch};
-use super::{
-    BackupError, FORMAT, MANIFEST, MANIFEST_TYPE, Manifest, Packed, SETTINGS, VERSION, own_identities,
-    own_recipient,
-};
 use crate::handoff::layout::AUDIT;
 use crate::keys::{Keys, PUBLIC_KEYS, known_public, show_public};
 use crate::store::{self, Counts, Sealing, Store};

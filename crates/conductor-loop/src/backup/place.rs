@@ -1,7 +1,7 @@
 //! The directory of backups. Several daemons may share one: the name of a backup tells the series that it belongs to, which is that of one
 //! state, and a daemon removes backups of its own series alone.
 
-use super::BackupError;
+use super::error::BackupError;
 use conductor_core::digest::hex;
 use conductor_core::record::rfc3339;
 use conductor_crypto::random_bytes;
