@@ -3,8 +3,7 @@
 //! everything that the thread starts is born confined. A start as root may make a root directory of its own, becomes
 //! another user, and may give porch one of its own, in this order.
 
-use crate::config::Config;
-
+mod begun;
 mod given;
 mod groups;
 mod policy;
@@ -14,13 +13,8 @@ mod root;
 mod user;
 mod written;
 
+pub use begun::say_begun;
 pub use given::give_up;
 pub use policy::{Built, Policy, Refusal};
 pub use porch_user::ONLY_A_PROGRAM;
 pub use user::{NotBegun, begin};
-
-/// Says in the log what the process has been given since it began: its root directory, and control groups.
-pub fn say_begun(config: &Config) {
-    root::say(config);
-    groups::say();
-}
