@@ -1,7 +1,7 @@
 //! Rows of cmd/conductor-loop: flags, directories, exit statuses, hostile content.
 
+use super::case::{Case, agrees, differs};
 use super::runs::*;
-use super::{Case, agrees, differs};
 use conductor_testkit::{flat, wait_until};
 use std::fs;
 

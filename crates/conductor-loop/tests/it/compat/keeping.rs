@@ -1,7 +1,7 @@
 //! Rows of settings, state, files, once mode and pkg/porch.
 
+use super::case::{Case, agrees, differs};
 use super::runs::*;
-use super::{Case, agrees, differs};
 use conductor_testkit::flat;
 use std::fs;
 

@@ -1,7 +1,7 @@
 //! Rows of the watcher: what is taken, judged, run and filed.
 
+use super::case::{Case, agrees, differs};
 use super::runs::*;
-use super::{Case, agrees, differs};
 use conductor_testkit::{flat, wait_until};
 use std::fs;
 
