@@ -78,24 +78,14 @@ pub(super) fn run(
             return run;
         }
     };
-    let mut words = vec![
-        "-intent".to_owned(),
-        file(worker, job).display().to_string(),
-        "-out".to_owned(),
-        settings.outlet.path().display().to_string(),
-    ];
-    if settings.structured {
-        words.push("-structured".to_owned());
-    }
+    let words = words(worker, settings, job);
     run.porch_sha256 = program.digest(&executable);
     let begin = Instant::now();
     run.command = std::iter::once(executable.display().to_string()).chain(words.iter().cloned()).collect();
     let number = worker.orphans.begin();
     command.args(&words);
     let site = Site { number: job.slot.get(), slot, program: &executable };
-    let started = worker.cells.start(site, command);
-    let marks = leftovers::marks(job.seq, &job.claim.sha256);
-    let started = match started {
+    let started = match worker.cells.start(site, command) {
         Ok(started) => started,
         Err(refusal) => {
             run.leftovers = end_escaped(worker, group, number, &[]);
@@ -113,6 +103,36 @@ pub(super) fn run(
         }
     };
     worker.began(job);
+    watched(worker, settings, job, Begun { child, begin, group, number }, run)
+}
+
+/// The arguments of porch.
+fn words(worker: &Worker, settings: &Settings, job: &Job) -> Vec<String> {
+    let mut words = vec![
+        "-intent".to_owned(),
+        file(worker, job).display().to_string(),
+        "-out".to_owned(),
+        settings.outlet.path().display().to_string(),
+    ];
+    if settings.structured {
+        words.push("-structured".to_owned());
+    }
+    words
+}
+
+/// A program that was started.
+struct Begun {
+    child: Supervised,
+    begin: Instant,
+    /// The control group that it began in, if runs have groups.
+    group: Option<RunGroup<'static>>,
+    number: RunNumber,
+}
+
+/// Watches a started program to its end. `run`: what is known of the run before.
+fn watched(worker: &Worker, settings: &Settings, job: &Job, begun: Begun, run: Run) -> Run {
+    let Begun { child, begin, group, number } = begun;
+    let marks = leftovers::marks(job.seq, &job.claim.sha256);
     match Running::new(worker, settings, job, child, begin) {
         Ok(running) => {
             let (ending, [stdout, stderr], left) = running.until_its_end(group, number, &marks);
@@ -122,9 +142,8 @@ pub(super) fn run(
             Run { ending, duration: begin.elapsed(), stdout, stderr, leftovers: left.names, hint, ..run }
         }
         Err(error) => {
-            run.leftovers = end_escaped(worker, group, number, &marks);
-            run.ending = Ending::Unwatched { reason: error.to_string() };
-            run
+            let leftovers = end_escaped(worker, group, number, &marks);
+            Run { leftovers, ending: Ending::Unwatched { reason: error.to_string() }, ..run }
         }
     }
 }
