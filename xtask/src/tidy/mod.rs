@@ -4,6 +4,7 @@ mod arrows;
 mod circles;
 mod code;
 mod documents;
+mod faces;
 mod kubernetes;
 mod manifests;
 mod policies;
