@@ -4,12 +4,13 @@
 use conductor_crypto::same_secret;
 use conductor_os::plain::read_plain;
 use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::version::TLS13;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::Utf8Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_rustls::TlsAcceptor;
@@ -23,15 +24,37 @@ const FILE_MAX: u64 = 1 << 20;
 
 /// Why certificate, key, authority or token cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: {reason}")]
+#[error("{}: {flaw}", path.display())]
 pub struct SecurityError {
-    path: String,
-    reason: String,
+    /// The file.
+    path: PathBuf,
+    #[source]
+    flaw: Flaw,
 }
 
-impl SecurityError {
-    fn new(path: &Path, reason: impl std::fmt::Display) -> Self {
-        Self { path: path.display().to_string(), reason: reason.to_string() }
+/// What is wrong with one of the files.
+#[derive(Debug, thiserror::Error)]
+enum Flaw {
+    #[error("{0}")]
+    Unread(#[from] io::Error),
+    #[error("{0}")]
+    NoText(#[from] Utf8Error),
+    #[error("{0}")]
+    Pem(#[from] pem::Error),
+    #[error("{0}")]
+    Tls(#[from] rustls::Error),
+    #[error("{0}")]
+    Authority(#[from] VerifierBuilderError),
+    #[error("a token is one word of at least {TOKEN_MIN} characters")]
+    NoToken,
+    #[error("it holds no certificate")]
+    NoCertificate,
+}
+
+impl Flaw {
+    /// The error that this is in a file.
+    fn of<F: Into<Self>>(path: &Path) -> impl Fn(F) -> SecurityError {
+        move |flaw| SecurityError { path: path.to_owned(), flaw: flaw.into() }
     }
 }
 
@@ -215,20 +238,16 @@ fn token_now(path: &Path) -> Result<Option<Vec<u8>>, SecurityError> {
 }
 
 fn read_token(path: &Path) -> Result<Vec<u8>, SecurityError> {
-    let text =
-        String::from_utf8(read(path)?).map_err(|error| SecurityError::new(path, error.utf8_error()))?;
-    let token = text.trim();
+    let bytes = read(path)?;
+    let token = std::str::from_utf8(&bytes).map_err(Flaw::of(path))?.trim();
     if token.len() < TOKEN_MIN || token.contains(char::is_whitespace) {
-        return Err(SecurityError::new(
-            path,
-            format!("a token is one word of at least {TOKEN_MIN} characters"),
-        ));
+        return Err(Flaw::of(path)(Flaw::NoToken));
     }
     Ok(token.as_bytes().to_vec())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SecurityError> {
-    read_plain(path, FILE_MAX).map_err(|error| SecurityError::new(path, error))
+    read_plain(path, FILE_MAX).map_err(Flaw::of(path))
 }
 
 fn acceptors(files: &TlsFiles) -> Result<Acceptors, SecurityError> {
@@ -242,39 +261,66 @@ fn acceptors(files: &TlsFiles) -> Result<Acceptors, SecurityError> {
 
 fn config(files: &TlsFiles, authority: Option<&PathBuf>) -> Result<Arc<ServerConfig>, SecurityError> {
     let provider = conductor_crypto::tls::provider();
-    let of = |path: &Path| {
-        let path = path.to_owned();
-        move |error: rustls::Error| SecurityError::new(&path, error)
-    };
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&TLS13])
-        .map_err(of(&files.certificate))?;
+        .map_err(Flaw::of(&files.certificate))?;
     let builder = match authority {
         None => builder.with_no_client_auth(),
         Some(path) => {
             let mut roots = rustls::RootCertStore::empty();
             for certificate in certificates(path)? {
-                roots.add(certificate).map_err(of(path))?;
+                roots.add(certificate).map_err(Flaw::of(path))?;
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            builder
-                .with_client_cert_verifier(verifier.build().map_err(|error| SecurityError::new(path, error))?)
+            builder.with_client_cert_verifier(verifier.build().map_err(Flaw::of(path))?)
         }
     };
-    let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?)
-        .map_err(|error| SecurityError::new(&files.key, error))?;
-    let mut config =
-        builder.with_single_cert(certificates(&files.certificate)?, key).map_err(of(&files.certificate))?;
+    let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(Flaw::of(&files.key))?;
+    let mut config = builder
+        .with_single_cert(certificates(&files.certificate)?, key)
+        .map_err(Flaw::of(&files.certificate))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, SecurityError> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(&read(path)?)
-        .collect::<Result<_, _>>()
-        .map_err(|error| SecurityError::new(path, error))?;
+    let certificates: Vec<_> =
+        CertificateDer::pem_slice_iter(&read(path)?).collect::<Result<_, _>>().map_err(Flaw::of(path))?;
     if certificates.is_empty() {
-        return Err(SecurityError::new(path, io::Error::other("it holds no certificate")));
+        return Err(Flaw::of(path)(Flaw::NoCertificate));
     }
     Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use conductor_os::dir::Dir;
+    use rustix::io::Errno;
+    use std::error::Error;
+
+    fn refused(tls: Option<TlsFiles>, token: Option<PathBuf>) -> SecurityError {
+        Security::new(tls, token).err().unwrap()
+    }
+
+    #[test]
+    fn the_error_of_a_file_keeps_what_the_system_and_the_libraries_said() {
+        let bed = tempfile::tempdir().unwrap();
+        let path = |name: &str| bed.path().join(name);
+        let missing = refused(None, Some(path("token")));
+        let cause = missing.source().and_then(Error::source).and_then(|cause| cause.downcast_ref());
+        assert_eq!(cause.and_then(Errno::from_io_error), Some(Errno::NOENT));
+        let said = io::Error::from(Errno::NOENT).to_string();
+        assert_eq!(missing.to_string(), format!("{}: {said}", path("token").display()));
+        let dir = Dir::open(bed.path()).unwrap();
+        for (name, text) in [("short", "word"), ("cut", "-----BEGIN CERTIFICATE-----\nAAAA")] {
+            dir.create(name, 0o600, text.as_bytes()).unwrap();
+        }
+        let short = refused(None, Some(path("short")));
+        assert!(short.source().unwrap().source().is_none(), "a rule of ours, which no error stands behind");
+        let files = TlsFiles { certificate: path("cut"), key: path("cut"), client_authority: None };
+        let cut = refused(Some(files), None);
+        let cause = cut.source().and_then(Error::source).and_then(|cause| cause.downcast_ref());
+        assert!(matches!(cause, Some(pem::Error::MissingSectionEnd { .. })), "{cut:?}");
+    }
 }
