@@ -2,9 +2,10 @@
 
 use super::ask::{all_explained, ask, list, open_handoff, shown};
 use super::error::CommandError;
+use super::not_handed_in::{NotHandedIn, NotRetried};
 use super::output::Output;
 use super::stdout::print;
-use super::submit::{Submitted, place, refused, status_seq, wait_for};
+use super::submit::{Submitted, place, status_seq, wait_for};
 use super::table::short;
 use crate::config::Config;
 use crate::handoff::ArchivedAs;
@@ -64,7 +65,7 @@ pub fn retry(config: &Config, args: &RetryArgs, output: Output) -> Result<Exit, 
         let _ = match &done {
             Err(reason) => {
                 worst = Exit::SetUp;
-                write!(answer, "{}", told(row, "not retried", Some(reason), output))
+                write!(answer, "{}", told(row, "not retried", Some(&reason.to_string()), output))
             }
             Ok(None) => write!(answer, "{}", told(row, "would be handed in again", None, output)),
             Ok(Some(_)) => write!(answer, "{}", told(row, "handed in again", None, output)),
@@ -87,10 +88,8 @@ pub fn retry(config: &Config, args: &RetryArgs, output: Output) -> Result<Exit, 
 pub(super) fn retry_failed(config: &Config, of: &str) -> Result<Row, CommandError> {
     let row = failed_row(config, of)?;
     let (_, handoff) = open_handoff(config)?;
-    match hand_in(&handoff, &config.fixed.names, &row) {
-        Ok(_) => Ok(row),
-        Err(reason) => Err(CommandError::hindered(reason, "Hand in the file by `conductor-loop submit`.")),
-    }
+    hand_in(&handoff, &config.fixed.names, &row)?;
+    Ok(row)
 }
 
 fn told(row: &Row, what: &str, why: Option<&String>, output: Output) -> String {
@@ -147,20 +146,19 @@ fn failed_rows(config: &Config, selection: &Selection) -> Result<Vec<Row>, Comma
 }
 
 /// The archived bytes, checked against the record.
-fn archived(handoff: &Dir, names: &Names, row: &Row) -> Result<(IntentName, Vec<u8>), String> {
+fn archived(handoff: &Dir, names: &Names, row: &Row) -> Result<(IntentName, Vec<u8>), NotRetried> {
     // Under any other name it would lie there, and not be taken.
-    let name = names.intent(&row.file).ok_or_else(|| format!("its name is not {}", names.expected()))?;
-    let at = row.archived_as.as_deref().and_then(ArchivedAs::parse).ok_or("its file is not kept")?;
-    let recorded =
-        row.sha256.ok_or("its content was never read, so there is nothing to hold the file against")?;
-    let other = |how: &str| format!("{at} is not the file that was run: its {how} differs from the record");
+    let name = names.intent(&row.file).ok_or_else(|| NotRetried::Name(names.expected()))?;
+    let at = row.archived_as.as_deref().and_then(ArchivedAs::parse).ok_or(NotRetried::NotKept)?;
+    let recorded = row.sha256.ok_or(NotRetried::NeverRead)?;
+    let other = |how| NotRetried::OtherFile { at: at.to_string(), how };
     // One byte more than recorded reveals another file; its real size does not matter.
     let read = handoff
         .sub(at.archive.folder())
         .and_then(|dir| read_whole(dir.open_read(at.name)?, row.size.unwrap_or(SIZE_MAX)));
     let bytes = read.map_err(|error| match error.kind() {
         ErrorKind::FileTooLarge => other("size"),
-        _ => format!("{at} cannot be read: {error}"),
+        _ => NotRetried::Unread { at: at.to_string(), cause: error },
     })?;
     if sha256(&bytes) != recorded {
         return Err(other("SHA-256"));
@@ -168,10 +166,10 @@ fn archived(handoff: &Dir, names: &Names, row: &Row) -> Result<(IntentName, Vec<
     Ok((name, bytes))
 }
 
-fn hand_in(handoff: &Dir, names: &Names, row: &Row) -> Result<Option<Submitted>, String> {
+fn hand_in(handoff: &Dir, names: &Names, row: &Row) -> Result<Option<Submitted>, NotRetried> {
     let (name, bytes) = archived(handoff, names, row)?;
     let before = status_seq(handoff, &name);
-    place(handoff, &name, &bytes).map_err(|error| refused(&row.file, &name, &error).to_string())?;
+    place(handoff, &name, &bytes).map_err(|cause| NotHandedIn::of(&row.file, name.as_str(), cause))?;
     Ok(Some(Submitted { sha256: sha256(&bytes), name, before }))
 }
 

@@ -3,6 +3,7 @@
 use super::error::CommandError;
 use crate::config::Config;
 use crate::control::{self, AskError};
+use crate::daemon::Failure;
 use crate::handoff::{Finder, StateFiles, layout};
 use crate::keys::known_public;
 use crate::queries::{OfflineView, Queries, store_refused};
@@ -18,30 +19,31 @@ use std::path::{Path, PathBuf};
 
 /// The handoff directory of a configuration.
 pub(super) fn open_handoff(config: &Config) -> Result<(PathBuf, Dir), CommandError> {
-    let missing = |error: io::Error| unopened(config, &error);
+    let missing = |error: io::Error| unopened(config, error);
     let path = config.fixed.handoff.canonicalize().map_err(missing)?;
     let handoff = Dir::open(&path).map_err(missing)?;
     Ok((path, handoff))
 }
 
 /// The handoff directory cannot be opened.
-pub(super) fn unopened(config: &Config, error: &io::Error) -> CommandError {
+pub(super) fn unopened(config: &Config, error: io::Error) -> CommandError {
     let handoff = config.fixed.handoff.display();
-    let text = format!("{} cannot open the handoff directory {handoff}: {error}", Code::DirectorySetup);
+    let attempt = format!("{} cannot open the handoff directory {handoff}", Code::DirectorySetup);
     let remedy = if error.kind() == io::ErrorKind::PermissionDenied {
         "Run it as the daemon's user or as root. Who is to hand in as another user needs a group: `chgrp GROUP DIR` and `chmod 3770 DIR`, best before the first start."
     } else {
         "Name the handoff directory: -handoff DIR, or CONDUCTOR_HANDOFF_DIR. One that a daemon works on has to be brought back."
     };
-    CommandError::hindered(text, remedy)
+    CommandError::hindered_by(attempt, error, remedy)
 }
 
 /// The answer of the daemon; `None` if it does not run.
 pub(super) fn ask_daemon(config: &Config, question: &Question) -> Result<Option<Answer>, CommandError> {
     let (path, handoff) = open_handoff(config)?;
     let failed = |error: io::Error| {
-        CommandError::hindered(
-            format!("cannot ask the daemon of {}: {error}", path.display()),
+        CommandError::hindered_by(
+            format!("cannot ask the daemon of {}", path.display()),
+            error,
             "Run the command as the daemon's user or as root; `conductor-loop doctor` says more.",
         )
     };
@@ -143,10 +145,10 @@ fn offline<T>(
     work: impl FnOnce(&Resting<'_>) -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
     let (path, handoff) = open_handoff(config)?;
-    let files = StateFiles::find(config, &path, &handoff, Finder::Looker).map_err(|failure| {
-        let message = format!("no daemon has run on {} yet: {failure}", path.display());
-        CommandError::hindered(
-            message,
+    let files = StateFiles::find(config, &path, &handoff, Finder::Looker).map_err(|unusable| {
+        CommandError::hindered_by(
+            format!("no daemon has run on {} yet", path.display()),
+            Failure::from(unusable),
             "Start the daemon; `conductor-loop doctor` checks everything that it needs.",
         )
     })?;

@@ -42,7 +42,7 @@ fn each_line(dir: &Dir, mut work: impl FnMut(&[u8]) -> io::Result<bool>) -> Resu
         }
         Ok(())
     };
-    read().map_err(|error| unreadable(&error))
+    read().map_err(unreadable)
 }
 
 impl AuditFilter {

@@ -1,7 +1,7 @@
 //! `backup now | list | verify`, and how a backup is opened.
 
 use super::ask::{ask_daemon, open_handoff};
-use super::error::CommandError;
+use super::error::{Cause, CommandError};
 use super::output::Output;
 use super::rebuild::Keeping;
 use super::trail::public_of;
@@ -44,13 +44,9 @@ pub struct BackupArgs {
     pub public: Option<PathBuf>,
 }
 
-pub(super) fn failed(error: &BackupError) -> CommandError {
-    CommandError::coded(Code::BackupFailed, error)
-}
-
 /// The failure of what was tried with a file or a directory.
 pub(super) fn cannot(what: &str) -> impl FnOnce(io::Error) -> CommandError {
-    move |error| failed(&BackupError::of(what)(error))
+    move |error| BackupError::of(what)(error).into()
 }
 
 fn backups(config: &Config) -> Result<&Backups, CommandError> {
@@ -60,7 +56,7 @@ fn backups(config: &Config) -> Result<&Backups, CommandError> {
 
 fn open(path: &Path) -> Result<Dir, CommandError> {
     let unusable = |error: io::Error| {
-        CommandError::coded(Code::BackupFailed, format!("cannot open {}: {error}", path.display()))
+        CommandError::coded_by(Code::BackupFailed, format!("cannot open {}", path.display()), error)
     };
     Dir::open(path).map_err(unusable)
 }
@@ -84,12 +80,11 @@ fn without_daemon(config: &Config) -> Result<(String, u64), CommandError> {
     let kept = Keeping::open(config)?;
     let store = existing_store(&kept.files, &kept.places.dirs.handoff, &kept.last)?;
     let keys = kept.files.accepted_keys()?;
-    let dir = backup::open(&backups.dir, &kept.files.dir).map_err(|error| failed(&error))?;
+    let dir = backup::open(&backups.dir, &kept.files.dir)?;
     let source = Source { private: &kept.places.dirs.private, keys: &keys, settings: &config.lines() };
     let series = Series::of(&kept.files.dir).map_err(cannot("reading or writing the id of the backups"))?;
     let made = Making::begin(&dir, &series, &|| true)
-        .and_then(|making| making.copy(&store)?.finish(&source, &backups.recipients))
-        .map_err(|error| failed(&error))?;
+        .and_then(|making| making.copy(&store)?.finish(&source, &backups.recipients))?;
     let actor = user(rustix::process::getuid().as_raw());
     let record = Record { actor, ..Record::of(Event::BackedUp, EntryResult::Success) };
     kept.record(config, record.with("file", made.name.as_str()).with("bytes", made.size))?;
@@ -215,6 +210,11 @@ fn chosen(config: &Config, args: &BackupArgs, state: Option<&StateFiles>) -> Res
     Ok(Chosen { path: backups.dir.join(newest.name), made_at: Some(newest.made_at) })
 }
 
+/// A backup that is encrypted to others than the keys that were tried without being named.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} (the root keys of this state were tried; --identity FILE names the key of a recipient)")]
+struct NotByOurKeys(#[source] BackupError);
+
 pub(super) fn opened(
     config: &Config,
     args: &BackupArgs,
@@ -225,23 +225,29 @@ pub(super) fn opened(
     let Chosen { path, made_at } = chosen(config, args, state)?;
     let shown = path.display().to_string();
     let wrong = |what: String| CommandError::coded(Code::BackupFailed, format!("{shown}: {what}"));
-    let file: File = open_plain(&path).map_err(|error| wrong(error.to_string()))?;
+    let tried = |what: String, cause: Cause| {
+        CommandError::coded_by(Code::BackupFailed, format!("{shown}: {what}"), cause)
+    };
+    let unread = |cause: Cause| CommandError::coded_by(Code::BackupFailed, shown.as_str(), cause);
+    let file: File = open_plain(&path).map_err(|error| unread(error.into()))?;
     let identities = match &args.identity {
         Some(identity) => {
             let text = read_plain(identity, IDENTITY_MAX).map(Zeroizing::new);
-            let text = text.map_err(|error| wrong(format!("{}: {error}", identity.display())))?;
+            let text = text.map_err(|error| tried(identity.display().to_string(), error.into()))?;
             let parsed = std::str::from_utf8(&text).ok().and_then(Identity::parse);
             vec![parsed.ok_or_else(|| wrong(format!("{} has no identity of age", identity.display())))?]
         }
         None => match state.map(|state| &state.keys) {
             Some(Ok(keys)) => backup::own_identities(keys.ring()),
-            Some(Err(error)) => return Err(wrong(format!("no key opens it: {error}"))),
+            Some(Err(error)) => {
+                return Err(tried("no key opens it".to_owned(), Arc::clone(error).into()));
+            }
             None => return Err(wrong("no key opens it: there is no state here".to_owned())),
         },
     };
     let mut trusted = match &args.public {
         Some(file) => {
-            public_of(file).map_err(|error| wrong(format!("reading {}: {error}", file.display())))?
+            public_of(file).map_err(|error| tried(format!("reading {}", file.display()), error.into()))?
         }
         None => Vec::new(),
     };
@@ -249,10 +255,8 @@ pub(super) fn opened(
         trusted.extend(known_keys(state)?);
     }
     let checked = backup::check(file, &identities, into, &trusted, written).map_err(|error| match error {
-        BackupError::Closed(_) if args.identity.is_none() => wrong(format!(
-            "{error} (the root keys of this state were tried; --identity FILE names the key of a recipient)"
-        )),
-        error => wrong(error.to_string()),
+        BackupError::Closed(_) if args.identity.is_none() => unread(NotByOurKeys(error).into()),
+        error => unread(error.into()),
     })?;
     let told = &checked.manifest.made_at;
     if made_at.is_some_and(|made_at| rfc3339(made_at) != *told) {
@@ -266,8 +270,8 @@ pub(super) fn opened(
 /// The keys that are known to be of this state: those that have signed for it, and those that the operator gave it.
 pub(super) fn known_keys(state: &StateFiles) -> Result<Vec<VerifyingKey>, CommandError> {
     let mut known = known_public(&state.dir).map_err(|error| {
-        let what = format!("the {PUBLIC_KEYS} beside {} cannot be read: {error}", state.path.display());
-        CommandError::hindered(what, "Move it away, and name the keys to trust: --public FILE.")
+        let what = format!("the {PUBLIC_KEYS} beside {} cannot be read", state.path.display());
+        CommandError::hindered_by(what, error, "Move it away, and name the keys to trust: --public FILE.")
     })?;
     if let Ok(keys) = &state.keys
         && !keys.origin().is_weak()

@@ -322,7 +322,7 @@ fn where_out(config: &Config, out: &Path) -> &'static str {
 fn places(config: &Config) -> Finding {
     match check_places(config) {
         Ok(()) => good("handoff, out, repositories and state are apart"),
-        Err(unusable) => bad(unusable.to_string(), unusable.code.remedy()),
+        Err(unusable) => bad(format!("{} {unusable}", unusable.code()), unusable.code().remedy()),
     }
 }
 
@@ -414,7 +414,7 @@ fn keys(config: &Config) -> Finding {
         return good("not there yet");
     };
     match files.keys_of_a_start(config, &path) {
-        Err(unusable) => bad(unusable.to_string(), unusable.code.remedy()),
+        Err(unusable) => bad(format!("{} {unusable}", unusable.code()), unusable.code().remedy()),
         Ok(None) => {
             good("made at the first start, beside the state; --state-key-file gives it another place")
         }
@@ -458,7 +458,7 @@ fn state(config: &Config) -> Finding {
 fn owners(config: &Config) -> Finding {
     match check_owners(config) {
         Ok(()) => good("existing parts belong to this user"),
-        Err(unusable) => bad(unusable.to_string(), unusable.code.remedy()),
+        Err(unusable) => bad(format!("{} {unusable}", unusable.code()), unusable.code().remedy()),
     }
 }
 

@@ -1,12 +1,17 @@
 //! Failures of commands, with their remedies.
 
+use super::not_handed_in::{NotHandedIn, NotRetried};
+use crate::backup::BackupError;
 use crate::config::ConfigError;
 use crate::daemon::Failure;
 use crate::handoff::{Unusable, remedy_of};
+use crate::keys::KeyError;
 use crate::store::StoreError;
 use conductor_core::query::{RefusalKind, Refused};
-use conductor_core::{Code, Exit};
+use conductor_core::{Code, Exit, Refusal};
+use std::error::Error;
 use std::io;
+use std::sync::Arc;
 
 /// The failure of a command. Its text states the attempt, its object, and the reason; it begins with a code if there is one.
 #[derive(Debug, thiserror::Error)]
@@ -23,35 +28,56 @@ pub enum CommandError {
     /// The daemon, or the store in its place, refused the request.
     #[error("{}: {}", .0.kind, .0.text)]
     Refused(Refused),
-    /// A file was refused, for a reason with a code.
-    #[error("{code} {text}")]
+    /// A backup could not be made, checked or restored.
+    #[error("{code} {0}", code = Code::BackupFailed)]
+    Backup(#[from] BackupError),
+    /// The keys of the state cannot be used.
+    #[error("{code} {0}", code = .0.code())]
+    Keys(#[source] Arc<KeyError>),
+    /// A file was not handed in.
+    #[error("{0}")]
+    NotHandedIn(#[from] NotHandedIn),
+    /// A failed intent was not handed in again.
+    #[error("{0}")]
+    NotRetried(#[from] NotRetried),
+    /// A failure with a code.
+    #[error("{code} {attempt}{}", after(cause.as_deref()))]
     Coded {
         /// The stable code; its remedy applies.
         code: Code,
-        /// The attempt, its object, and the reason.
-        text: String,
+        /// The attempt and its object; where no error stands behind it, what is wrong.
+        attempt: String,
+        /// The error behind it.
+        #[source]
+        cause: Option<Cause>,
     },
     /// An intent would be refused by every daemon: exit status 8.
-    #[error("{code} {text}")]
+    #[error("{code} {file} was not handed in: {refusal}", code = .refusal.code)]
     Judged {
-        /// The stable code; its remedy applies.
-        code: Code,
-        /// The file, and the reason.
-        text: String,
+        /// What the user called it.
+        file: String,
+        /// The rule that it breaks.
+        refusal: Refusal,
     },
     /// A failure without a code.
-    #[error("{text}")]
+    #[error("{attempt}{}", after(cause.as_deref()))]
     Hindered {
-        /// The attempt, its object, and the reason.
-        text: String,
+        /// The attempt and its object; where no error stands behind it, what is wrong.
+        attempt: String,
+        /// The error behind it.
+        #[source]
+        cause: Option<Cause>,
         /// The remedy.
         remedy: &'static str,
     },
     /// Nothing could be checked: exit status 2.
-    #[error("{text}")]
+    #[error("{attempt}{}", after(cause.as_deref()))]
     Unchecked {
-        /// The attempt, its object, and the reason.
-        text: String,
+        /// The attempt and its object; where no error stands behind it, what is wrong.
+        attempt: String,
+        /// The error behind it.
+        #[source]
+        cause: Option<Cause>,
         /// The remedy.
         remedy: &'static str,
     },
@@ -60,24 +86,58 @@ pub enum CommandError {
     Output(#[source] io::Error),
 }
 
+/// An error of the system or of a part of the product that stands behind the failure of a command.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// What is told of a cause, behind the attempt.
+fn after(cause: Option<&(dyn Error + Send + Sync)>) -> String {
+    cause.map_or_else(String::new, |cause| format!(": {cause}"))
+}
+
 impl CommandError {
-    pub(super) fn coded(code: Code, text: impl std::fmt::Display) -> Self {
-        Self::Coded { code, text: text.to_string() }
+    /// What is wrong, with a code; no error stands behind it.
+    pub(super) fn coded(code: Code, finding: impl Into<String>) -> Self {
+        Self::Coded { code, attempt: finding.into(), cause: None }
     }
 
-    pub(super) fn hindered(text: impl std::fmt::Display, remedy: &'static str) -> Self {
-        Self::Hindered { text: text.to_string(), remedy }
+    /// What was attempted, and the error with a code that it failed by.
+    pub(super) fn coded_by(code: Code, attempt: impl Into<String>, cause: impl Into<Cause>) -> Self {
+        Self::Coded { code, attempt: attempt.into(), cause: Some(cause.into()) }
     }
 
-    pub(super) fn unchecked(text: impl std::fmt::Display, remedy: &'static str) -> Self {
-        Self::Unchecked { text: text.to_string(), remedy }
+    /// What is wrong; no error stands behind it.
+    pub(super) fn hindered(finding: impl Into<String>, remedy: &'static str) -> Self {
+        Self::Hindered { attempt: finding.into(), cause: None, remedy }
+    }
+
+    /// What was attempted, and the error that it failed by.
+    pub(super) fn hindered_by(
+        attempt: impl Into<String>,
+        cause: impl Into<Cause>,
+        remedy: &'static str,
+    ) -> Self {
+        Self::Hindered { attempt: attempt.into(), cause: Some(cause.into()), remedy }
+    }
+
+    /// Why nothing could be checked; no error stands behind it.
+    pub(super) fn unchecked(finding: impl Into<String>, remedy: &'static str) -> Self {
+        Self::Unchecked { attempt: finding.into(), cause: None, remedy }
+    }
+
+    /// What had to work for a check, and the error that it failed by.
+    pub(super) fn unchecked_by(
+        attempt: impl Into<String>,
+        cause: impl Into<Cause>,
+        remedy: &'static str,
+    ) -> Self {
+        Self::Unchecked { attempt: attempt.into(), cause: Some(cause.into()), remedy }
     }
 
     /// The system refused what every machine permits.
     pub(super) fn system(attempt: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |error| {
             let remedy = "Free what the machine ran out of: memory, descriptors, processes.";
-            Self::hindered(format!("{attempt}: {error}"), remedy)
+            Self::hindered_by(attempt, error, remedy)
         }
     }
 
@@ -101,7 +161,12 @@ impl CommandError {
             Self::SetUp(failure) => failure.remedy(),
             Self::Store(error) => remedy_of(error).unwrap_or(error.code().remedy()),
             Self::Refused(refused) => &refused.advice,
-            Self::Coded { code, .. } | Self::Judged { code, .. } => code.remedy(),
+            Self::Backup(_) => Code::BackupFailed.remedy(),
+            Self::Keys(error) => error.code().remedy(),
+            Self::NotHandedIn(error) => error.remedy(),
+            Self::NotRetried(_) => "Hand in the file by `conductor-loop submit`.",
+            Self::Coded { code, .. } => code.remedy(),
+            Self::Judged { refusal, .. } => refusal.code.remedy(),
             Self::Hindered { remedy, .. } | Self::Unchecked { remedy, .. } => remedy,
             Self::Output(_) => "Check where the output goes.",
         }
@@ -135,6 +200,7 @@ impl From<Refused> for CommandError {
 mod tests {
     use super::*;
     use crate::store::Damage;
+    use rustix::io::Errno;
 
     #[test]
     fn what_helps_a_store_is_what_helps_against_the_error_of_the_system() {
@@ -144,5 +210,34 @@ mod tests {
         assert!(remedy(StoreError::NoSpace(io::ErrorKind::QuotaExceeded.into())).contains("raise the quota"));
         assert_eq!(open(io::ErrorKind::Other), Code::StoreFailed.remedy());
         assert_eq!(remedy(StoreError::Damaged(Damage::Empty)), Code::StoreDamaged.remedy());
+    }
+
+    #[test]
+    fn what_a_command_failed_by_is_kept_and_told_once() {
+        let refused = || io::Error::from(Errno::ACCESS);
+        let all = [
+            CommandError::from(Unusable::setting_up("/proc/self/none".as_ref(), refused())),
+            CommandError::from(StoreError::Open(refused())),
+            CommandError::from(BackupError::of("listing the backups")(refused())),
+            CommandError::from(NotHandedIn::of("a", "intent-a.json", refused())),
+            NotRetried::Unread { at: "failed/intent-a.json".to_owned(), cause: refused() }.into(),
+            CommandError::coded_by(Code::StateImport, "cannot read a", refused()),
+            CommandError::hindered_by("cannot create a", refused(), "Name another."),
+            CommandError::unchecked_by("cannot read a", refused(), "Name another."),
+            CommandError::Output(refused()),
+        ];
+        for error in all {
+            let behind = std::iter::successors(error.source(), |&error| error.source());
+            let found = behind.filter_map(|error| error.downcast_ref()).find_map(Errno::from_io_error);
+            assert_eq!(found, Some(Errno::ACCESS), "{error}");
+            assert_eq!(error.to_string().matches(&refused().to_string()).count(), 1, "{error}");
+        }
+        let waiting = NotHandedIn::of("a", "intent-a.json", Errno::EXIST.into());
+        assert_eq!(
+            waiting.to_string(),
+            "a was not handed in: a file named intent-a.json is still waiting there"
+        );
+        assert!(waiting.source().is_some());
+        assert!(CommandError::hindered("a has no backup", "Name another.").source().is_none());
     }
 }

@@ -11,14 +11,15 @@ use conductor_core::Exit;
 use conductor_core::attestation::Attest;
 use conductor_crypto::RootKey;
 use serde_json::json;
+use std::sync::Arc;
 
 fn find(config: &Config) -> Result<StateFiles, CommandError> {
     let (path, handoff) = open_handoff(config)?;
     Ok(StateFiles::find(config, &path, &handoff, Finder::Looker)?)
 }
 
-fn refused(error: &KeyError) -> CommandError {
-    CommandError::coded(error.code(), error)
+fn refused(error: &Arc<KeyError>) -> CommandError {
+    CommandError::Keys(Arc::clone(error))
 }
 
 /// `keys show`
@@ -55,7 +56,8 @@ pub fn keys_rotate(config: &Config) -> Result<Exit, CommandError> {
 /// `keys export-public`
 pub fn keys_export_public(config: &Config) -> Result<Exit, CommandError> {
     let files = find(config)?;
-    let known = known_public(&files.dir).map_err(|error| refused(&KeyError::of(&files.path, error)))?;
+    let known = known_public(&files.dir)
+        .map_err(|error| CommandError::Keys(Arc::new(KeyError::of(&files.path, error))))?;
     if known.is_empty() {
         return Err(CommandError::hindered(
             "this state has no keys yet",

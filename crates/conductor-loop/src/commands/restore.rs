@@ -1,7 +1,7 @@
 //! `backup restore`: puts a backup in the place of the state, with everything that is known besides. The state that is here is kept beside
 //! it, and nothing of it is touched before the new one is whole.
 
-use super::backup::{BackupArgs, Opened, cannot, failed, known_keys, opened, told};
+use super::backup::{BackupArgs, Opened, cannot, known_keys, opened, told};
 use super::error::CommandError;
 use super::rebuild::{Keeping, UP_TO, replace};
 use super::stdout::print;
@@ -43,7 +43,7 @@ fn restore(
     let mut evidence = store::Evidence { salvaged, ..kept.evidence()? };
     let backed_up = checked.manifest.last_seq;
     let (used, known) = (evidence.extent.last_seq, evidence.intents_from(backed_up.next())?);
-    let draft = backup::restored(checked, &kept.files).map_err(|error| failed(&error))?;
+    let draft = backup::restored(checked, &kept.files)?;
     let goes_on = goes_on(kept, checked, &draft)?;
     evidence.goes_on = goes_on;
     let taken = kept.take_over(evidence, &draft, Some(from))?;

@@ -98,8 +98,9 @@ pub fn state_export(config: &Config, file: Option<&Path>) -> Result<Exit, Comman
             // It holds what the state holds, and nothing seals it.
             let mut options = std::fs::OpenOptions::new();
             let created = options.write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
-                CommandError::hindered(
-                    format!("cannot create {}: {error}", path.display()),
+                CommandError::hindered_by(
+                    format!("cannot create {}", path.display()),
+                    error,
                     "Name a file that does not exist yet.",
                 )
             })?;
@@ -107,8 +108,9 @@ pub fn state_export(config: &Config, file: Option<&Path>) -> Result<Exit, Comman
                 // What cannot be removed either stays; the reason that is told is the first one.
                 let _ = std::fs::remove_file(path);
                 match failed {
-                    CommandError::Output(error) => CommandError::hindered(
-                        format!("cannot write {}: {error}", path.display()),
+                    CommandError::Output(error) => CommandError::hindered_by(
+                        format!("cannot write {}", path.display()),
+                        error,
                         "Name a file on a file system with room for it.",
                     ),
                     other => other,
@@ -161,7 +163,7 @@ fn export(config: &Config, out: &mut impl Write) -> Result<u64, CommandError> {
 /// `state import FILE`: into the existing store, or into a new one if there is none.
 pub fn state_import(config: &Config, path: &Path) -> Result<Exit, CommandError> {
     let mut source = open_plain(path).map_err(|error| {
-        CommandError::coded(Code::StateImport, format!("cannot read {}: {error}", path.display()))
+        CommandError::coded_by(Code::StateImport, format!("cannot read {}", path.display()), error)
     })?;
     // Before any file is made or changed.
     let import = Import::read(jiff::Timestamp::now(), &mut source)?;

@@ -3,6 +3,7 @@
 
 use super::ask::unopened;
 use super::error::CommandError;
+use super::not_handed_in::NotHandedIn;
 use super::stdout::print;
 use crate::config::Config;
 use crate::handoff::layout;
@@ -63,7 +64,7 @@ struct Draft {
 
 /// Hands the files in, after each was judged.
 pub fn submit(config: &Config, args: &SubmitArgs) -> Result<Exit, CommandError> {
-    let handoff = Dir::open(&config.fixed.handoff).map_err(|error| unopened(config, &error))?;
+    let handoff = Dir::open(&config.fixed.handoff).map_err(|error| unopened(config, error))?;
     if args.named.is_some() && args.files.len() > 1 {
         let message = format!("--as names one file, and {} are given", args.files.len());
         return Err(CommandError::coded(Code::BadValue, message));
@@ -81,7 +82,7 @@ pub fn submit(config: &Config, args: &SubmitArgs) -> Result<Exit, CommandError> 
         if let Err(error) = place(&handoff, &name, &bytes) {
             // Those before it are handed in.
             print(told(&submitted).as_bytes())?;
-            return Err(refused(&said, &name, &error));
+            return Err(NotHandedIn::of(&said, name.as_str(), error).into());
         }
         submitted.push(Submitted { sha256: sha256(&bytes), name, before });
     }
@@ -102,7 +103,7 @@ fn draft(config: &Config, file: &str, args: &SubmitArgs) -> Result<Draft, Comman
     let read =
         if is_stdin { read_whole(io::stdin().lock(), limit) } else { read_plain(Path::new(file), limit) };
     let bytes =
-        read.map_err(|error| CommandError::coded(unread(&error), format!("cannot read {said}: {error}")))?;
+        read.map_err(|error| CommandError::coded_by(unread(&error), format!("cannot read {said}"), error))?;
     let base = Path::new(file).file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let wanted = match &args.named {
         Some(named) => named.clone(),
@@ -115,10 +116,8 @@ fn draft(config: &Config, file: &str, args: &SubmitArgs) -> Result<Draft, Comman
     if !args.unchecked {
         // The daemon's settings are not known here, so a scale to zero is left to it. --max-file-size is this command's own
         // limit, because the file has to be in memory.
-        judge(&bytes, Policy { allow_scale_to_zero: true }).map_err(|refusal| CommandError::Judged {
-            code: refusal.code,
-            text: format!("{said} was not handed in: {refusal}"),
-        })?;
+        judge(&bytes, Policy { allow_scale_to_zero: true })
+            .map_err(|refusal| CommandError::Judged { file: said.clone(), refusal })?;
     }
     Ok(Draft { said, name, bytes })
 }
@@ -155,15 +154,6 @@ pub(super) fn place(handoff: &Dir, name: &IntentName, bytes: &[u8]) -> io::Resul
         let _ = handoff.unlink(&draft);
     }
     placed
-}
-
-pub(super) fn refused(file: &str, name: &IntentName, error: &io::Error) -> CommandError {
-    if error.kind() == io::ErrorKind::AlreadyExists {
-        let message =
-            format!("{file} was not handed in: a file named {} is still waiting there", name.as_str());
-        return CommandError::hindered(message, "Wait until it is taken, or use another name.");
-    }
-    CommandError::coded(Code::NotTakeable, format!("{file} could not be handed in: {error}"))
 }
 
 /// The number of the existing status.

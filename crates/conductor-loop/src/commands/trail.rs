@@ -54,14 +54,15 @@ fn opened(handoff: &Path) -> Result<Option<Dir>, CommandError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => {
             let place = handoff.join(layout::private(layout::AUDIT));
-            Err(CommandError::unchecked(format!("cannot open {}: {error}", place.display()), NAME_DIR))
+            Err(CommandError::unchecked_by(format!("cannot open {}", place.display()), error, NAME_DIR))
         }
     }
 }
 
-pub(super) fn unreadable(error: &io::Error) -> CommandError {
-    CommandError::unchecked(
-        format!("cannot read the audit trail: {error}"),
+pub(super) fn unreadable(error: io::Error) -> CommandError {
+    CommandError::unchecked_by(
+        "cannot read the audit trail",
+        error,
         "Run it as the daemon's user or as root.",
     )
 }
@@ -82,8 +83,8 @@ pub(super) fn trusted(
     let (path, keys) = match from {
         Ok(keys) => (public.map(Path::to_owned).unwrap_or_default(), keys),
         Err((path, error)) => {
-            let text = format!("cannot read the public keys in {}: {error}", path.display());
-            return Err(CommandError::unchecked(text, NAME_KEY));
+            let attempt = format!("cannot read the public keys in {}", path.display());
+            return Err(CommandError::unchecked_by(attempt, error, NAME_KEY));
         }
     };
     if keys.is_empty() {
@@ -144,7 +145,7 @@ impl<'p> Judge<'p> {
         let told = Dir::open(self.path).ok().and_then(|handoff| HeadFile::read(&handoff).audit());
         let known = self.since.into_iter().chain(told).collect();
         let against = Against { identities: self.identities.clone(), known };
-        verify(dir, against).map_err(|error| unreadable(&error))
+        verify(dir, against).map_err(unreadable)
     }
 }
 
@@ -156,19 +157,19 @@ pub(super) fn each_signed(dir: &Dir, mut work: impl FnMut(&Entry)) -> Result<(),
         }
         Ok(())
     };
-    read().map_err(|error| unreadable(&error))
+    read().map_err(unreadable)
 }
 
 fn read_checkpoint(path: &Path) -> Result<Point, CommandError> {
-    let bad = |why: String| {
-        CommandError::unchecked(
-            format!("{}: {why}", path.display()),
-            "Name a file with a checkpoint, as `audit proof` and `audit verify --json` print it.",
-        )
-    };
-    let text = read_plain(path, NOTE_MAX).map_err(|error| bad(error.to_string()))?;
+    const NAME_NOTE: &str =
+        "Name a file with a checkpoint, as `audit proof` and `audit verify --json` print it.";
+    let shown = path.display().to_string();
+    let text = read_plain(path, NOTE_MAX)
+        .map_err(|error| CommandError::unchecked_by(shown.as_str(), error, NAME_NOTE))?;
     let note = std::str::from_utf8(&text).ok().and_then(Note::parse);
-    let checkpoint = note.ok_or_else(|| bad("it holds no checkpoint".to_owned()))?.checkpoint;
+    let checkpoint = note
+        .ok_or_else(|| CommandError::unchecked(format!("{shown}: it holds no checkpoint"), NAME_NOTE))?
+        .checkpoint;
     Ok(Point { size: checkpoint.size, root: checkpoint.root })
 }
 

@@ -244,18 +244,19 @@ fn judged(handoff: &Dir, status: &Dir, name: &[u8], trusted: &[VerifyingKey]) ->
 /// `verify`: exit 0, or 1 with findings.
 pub fn verify(config: &Config, args: &VerifyArgs, output: Output) -> Result<Exit, CommandError> {
     let path = args.dir.as_deref().unwrap_or(&config.fixed.handoff);
-    let unreadable = |what: &Path, error: &io::Error| {
-        CommandError::unchecked(
-            format!("cannot read {}: {error}", what.display()),
+    let unreadable = |what: &Path, error: io::Error| {
+        CommandError::unchecked_by(
+            format!("cannot read {}", what.display()),
+            error,
             "Name the handoff directory, or a copy of it.",
         )
     };
-    let handoff = Dir::open(path).map_err(|error| unreadable(path, &error))?;
+    let handoff = Dir::open(path).map_err(|error| unreadable(path, error))?;
     let status_dir = path.join(layout::STATUS);
-    let status = handoff.sub(layout::STATUS).map_err(|error| unreadable(&status_dir, &error))?;
+    let status = handoff.sub(layout::STATUS).map_err(|error| unreadable(&status_dir, error))?;
     let judge = Judge::new(config, args, path)?;
     let look = || {
-        let names = status.names().map_err(|error| unreadable(&status_dir, &error))?;
+        let names = status.names().map_err(|error| unreadable(&status_dir, error))?;
         looked(&judge, &handoff, &status, names)
     };
     let mut report = look()?;

@@ -1,5 +1,6 @@
 //! Handles each event: the scheduler decides, the intent in flight changes its state, the executor acts, and a fact is emitted.
 
+use super::fatal::Fatal;
 use super::in_flight::{End, InFlight, Intent, Mismatch};
 use super::outcomes::Ruling;
 use super::session::Session;
@@ -10,7 +11,7 @@ use conductor_core::fact::{DaemonFact, IntentFact};
 use conductor_core::outcome::Verdict;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
 use conductor_core::scheduler::{Admission, Effect, Event, Place};
-use conductor_core::{Attempt, Code, Seq, Slot};
+use conductor_core::{Attempt, Seq, Slot};
 use conductor_crypto::random_fraction;
 use conductor_os::monotonic;
 use std::sync::Arc;
@@ -82,7 +83,7 @@ impl Session<'_> {
     /// The daemon's state is inconsistent: the process must end; the next start continues from the durable state.
     fn found_defect(&mut self, what: &str) {
         self.observe(DaemonFact::Defect { what });
-        self.fatal.get_or_insert_with(|| (Code::Defect, what.to_owned()));
+        self.fatal.get_or_insert_with(|| Fatal::Defect(what.to_owned()));
     }
 
     /// Sends a claim to the writer, and the intent to a worker if it is handed ahead.

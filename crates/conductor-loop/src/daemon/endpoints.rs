@@ -1,10 +1,10 @@
 //! The configured endpoints: opened by the start, tried by `doctor`.
 
 use super::failure::Failure;
+use super::not_started::NotStarted;
 use super::questions::Questions;
 use crate::admin;
 use crate::config::{Config, Endpoint, Tls};
-use conductor_core::Code;
 use std::sync::Arc;
 
 /// Binds the endpoints, if addresses are configured.
@@ -17,9 +17,8 @@ fn bind(config: &Config) -> Result<Option<admin::Bound>, Failure> {
         let Endpoint { address, health, metrics, .. } = *endpoint;
         (address, admin::Serves { health, metrics, page: page_on(endpoint, config) })
     };
-    admin::bind(config.fixed.endpoints.iter().map(serves), security)
-        .map(Some)
-        .map_err(|error| cannot_listen(&error))
+    let bound = admin::bind(config.fixed.endpoints.iter().map(serves), security);
+    Ok(Some(bound.map_err(NotStarted::Listening)?))
 }
 
 /// Binds the endpoints for a daemon, and logs their warnings.
@@ -43,7 +42,7 @@ pub(super) fn serve_endpoints(
     let addresses: Vec<_> = bound.addresses().map(|address| (address, urls(address))).collect();
     questions.set_endpoints(addresses.iter().map(|(_, url)| url.clone()).collect());
     let view: Arc<dyn admin::View> = Arc::clone(questions) as _;
-    bound.serve(view, confined).map_err(|error| cannot_listen(&error))?;
+    bound.serve(view, confined).map_err(NotStarted::Listening)?;
     for (address, url) in addresses {
         tracing::info!(%address, tls, url, "listening");
     }
@@ -55,18 +54,13 @@ pub fn try_endpoints(config: &Config) -> Result<Vec<String>, Failure> {
     Ok(bind(config)?.map(|bound| warnings(config, bound.security())).unwrap_or_default())
 }
 
-fn cannot_listen(error: &std::io::Error) -> Failure {
-    Failure::set_up(Code::CannotListen, format!("cannot listen on {error}"))
-}
-
 fn security(config: &Config) -> Result<admin::Security, Failure> {
     let tls = config.fixed.tls.clone().map(|Tls { certificate, key, client_authority }| admin::TlsFiles {
         certificate,
         key,
         client_authority,
     });
-    admin::Security::new(tls, config.fixed.token_file.clone())
-        .map_err(|error| Failure::set_up(Code::SecurityFiles, error))
+    Ok(admin::Security::new(tls, config.fixed.token_file.clone()).map_err(NotStarted::Security)?)
 }
 
 /// Warnings about endpoints that work.

@@ -56,7 +56,7 @@ pub(super) fn hold(
 /// The last daemon's run table, for a command that takes the daemon's place.
 pub fn last_runs(places: &Handoff) -> Result<LastRuns, Failure> {
     let read = RunTable::open(&places.dirs.private).map(|(_, last)| last);
-    read.map_err(|error| Failure::refused("reading the run table", &error))
+    read.map_err(|error| Failure::refused("reading the run table", error))
 }
 
 fn highest_run(last: &LastRuns) -> Extent {

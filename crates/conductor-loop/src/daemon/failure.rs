@@ -1,23 +1,18 @@
 //! Why the daemon did not start or could not continue, with its exit status.
 
-use crate::handoff::{Unusable, remedy_of};
+use super::fatal::Fatal;
+use super::not_started::NotStarted;
+use crate::handoff::Unusable;
+use crate::store::StoreError;
 use conductor_core::{Code, Exit};
-use std::error::Error;
 use std::io;
 
 /// Why the daemon did not start or could not continue.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// It did not start: exit status 1.
-    #[error("{code} {message}")]
-    SetUp {
-        /// The stable code.
-        code: Code,
-        /// The attempt, its object, and the reason.
-        message: String,
-        /// The remedy, if it is not that of the code.
-        remedy: Option<&'static str>,
-    },
+    #[error("{code} {0}", code = .0.code())]
+    SetUp(#[source] NotStarted),
     /// With `-once`: the remaining intents wait for an external condition: exit status 1.
     #[error("{code} {message}")]
     Hindered {
@@ -29,75 +24,102 @@ pub enum Failure {
         remedy: &'static str,
     },
     /// State could not be read or written: exit status 3.
-    #[error("{code} {message}")]
-    State {
-        /// The stable code.
-        code: Code,
-        /// The attempt, its object, and the reason.
-        message: String,
+    #[error("{code} {0}", code = .0.code())]
+    State(#[source] Fatal),
+    /// The store or its directory was removed, and is restored: exit status 3.
+    #[error("{} {what}; {became}", Code::StoreDamaged)]
+    StateRestored {
+        /// The removed part.
+        what: String,
+        /// The result of its restoration.
+        became: String,
     },
-    /// The store or its directory was removed: exit status 3.
-    #[error("{} {message}", Code::StoreDamaged)]
+    /// The store or its directory was removed, and cannot be restored: exit status 3.
+    #[error("{} {what}; {cause}", Code::StoreDamaged)]
     StateGone {
-        /// The removed part, and the result of its restoration.
-        message: String,
-        /// Whether it was restored.
-        back: bool,
+        /// The removed part.
+        what: String,
+        /// Why it is not restored.
+        #[source]
+        cause: StoreError,
     },
+}
+
+impl From<NotStarted> for Failure {
+    fn from(why: NotStarted) -> Self {
+        Self::SetUp(why)
+    }
 }
 
 impl From<Unusable> for Failure {
     fn from(unusable: Unusable) -> Self {
-        let Unusable { code, message, remedy } = unusable;
-        Self::SetUp { code, message, remedy }
+        Self::SetUp(unusable.into())
     }
 }
 
 impl Failure {
-    pub(super) fn set_up(code: Code, message: impl std::fmt::Display) -> Self {
-        Failure::SetUp { code, message: message.to_string(), remedy: None }
+    /// Something is not as it has to be for a start.
+    pub(super) fn unfit(code: Code, finding: impl Into<String>) -> Self {
+        NotStarted::unfit(code, finding).into()
     }
 
-    /// One that comes from this error, with what helps against it.
-    pub(super) fn because(
-        code: Code,
-        message: impl std::fmt::Display,
-        error: &(dyn Error + 'static),
-    ) -> Self {
-        Failure::SetUp { code, message: message.to_string(), remedy: remedy_of(error) }
-    }
-
-    /// What the system refused, with what helps against its error.
-    pub(super) fn refused(attempt: impl std::fmt::Display, error: &io::Error) -> Self {
-        Unusable::refused(attempt, error).into()
+    /// What the system refused to a start.
+    pub(super) fn refused(attempt: impl std::fmt::Display, cause: io::Error) -> Self {
+        Unusable::refused(attempt, cause).into()
     }
 
     /// The code, for its remedy.
     pub fn code(&self) -> Code {
         match self {
-            Failure::SetUp { code, .. } | Failure::Hindered { code, .. } | Failure::State { code, .. } => {
-                *code
-            }
-            Failure::StateGone { .. } => Code::StoreDamaged,
+            Failure::SetUp(why) => why.code(),
+            Failure::Hindered { code, .. } => *code,
+            Failure::State(fatal) => fatal.code(),
+            Failure::StateRestored { .. } | Failure::StateGone { .. } => Code::StoreDamaged,
         }
     }
 
     /// The remedy.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Failure::StateGone { back: true, .. } => {
-                "Start the daemon again: it continues with the restored state."
-            }
-            Failure::SetUp { remedy: Some(remedy), .. } | Failure::Hindered { remedy, .. } => remedy,
-            _ => self.code().remedy(),
+            Failure::StateRestored { .. } => "Start the daemon again: it continues with the restored state.",
+            Failure::Hindered { remedy, .. } => remedy,
+            Failure::SetUp(why) => why.remedy().unwrap_or(why.code().remedy()),
+            Failure::State(_) | Failure::StateGone { .. } => self.code().remedy(),
         }
     }
 
     /// The process's exit status.
     pub fn exit(&self) -> Exit {
         match self {
-            Failure::SetUp { .. } | Failure::Hindered { .. } => Exit::SetUp,
-            Failure::State { .. } | Failure::StateGone { .. } => Exit::State,
+            Failure::SetUp(_) | Failure::Hindered { .. } => Exit::SetUp,
+            Failure::State(_) | Failure::StateRestored { .. } | Failure::StateGone { .. } => Exit::State,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+    use std::error::Error;
+
+    #[test]
+    fn a_failure_begins_with_its_code_and_keeps_its_cause() {
+        let said = io::Error::from(Errno::ROFS).to_string();
+        let refused = Failure::refused("cannot start the run table", Errno::ROFS.into());
+        assert_eq!(
+            refused.to_string(),
+            format!("{} cannot start the run table: {said}", Code::DirectorySetup)
+        );
+        assert_eq!(refused.remedy(), "Mount it for writing, or name another directory.");
+        let what = "the state directory was removed".to_owned();
+        let gone = Failure::StateGone { what, cause: StoreError::Open(Errno::ROFS.into()) };
+        assert_eq!(gone.remedy(), Code::StoreDamaged.remedy());
+        for failure in [refused, gone] {
+            let behind = std::iter::successors(failure.source(), |&error| error.source());
+            let found = behind.filter_map(|error| error.downcast_ref()).find_map(Errno::from_io_error);
+            assert_eq!(found, Some(Errno::ROFS), "{failure}");
+            assert_eq!(failure.to_string().matches(&said).count(), 1, "{failure}");
         }
     }
 }

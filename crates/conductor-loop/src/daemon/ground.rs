@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::kept::Kept;
+use super::not_started::NotStarted;
 use super::opening::open_store;
 use crate::backup::clear_stale;
 use crate::config::Config;
@@ -41,9 +42,9 @@ impl Ground {
         // A restore that was killed; what cannot be removed now is tried again at the next start.
         let _ = clear_stale(&state.dir);
         let (run_table, last) = RunTable::open(&places.dirs.private)
-            .map_err(|error| Failure::refused("cannot start the run table", &error))?;
+            .map_err(|error| Failure::refused("cannot start the run table", error))?;
         let store = Arc::new(open_store(&state, &places, &last)?);
-        let sealed_by = store.sealed_by().map_err(|error| Failure::set_up(error.code(), error))?;
+        let sealed_by = store.sealed_by().map_err(NotStarted::Seal)?;
         let keys = state.accepted_keys()?;
         let kept = Kept::new(&places, &state, &store, &keys, config.fixed.state_dir.is_some());
         let copied = Arc::clone(&store);

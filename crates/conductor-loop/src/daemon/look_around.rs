@@ -1,5 +1,6 @@
 //! The session's view of its surroundings: places that fail, runs that met a failure, the state and the handoff directory.
 
+use super::fatal::Fatal;
 use super::input::PlaceFound;
 use super::kept::Gone;
 use super::session::{End, Session, Stopping};
@@ -87,7 +88,7 @@ impl Session<'_> {
         match &ended.run.ending {
             Ending::NoBytes { code: code @ Code::StoreDamaged, reason } => {
                 // Nothing of it runs, and further damage is possible.
-                self.fatal.get_or_insert_with(|| (*code, reason.clone()));
+                self.fatal.get_or_insert_with(|| Fatal::Bytes { code: *code, reason: reason.clone() });
             }
             Ending::NoBytes { code, reason } => {
                 let (claim, code) = (&*ended.job.claim, *code);

@@ -2,13 +2,14 @@
 
 use super::failure::Failure;
 use super::ground::Ground;
+use super::not_started::{NotStarted, READING_UNFINISHED};
 use super::recover::Recovered;
 use crate::config::Config;
 use crate::handoff::{Handoff, HeadFile, layout};
 use crate::keys::Keys;
 use crate::store::{Ledger, StoreError};
 use crate::writer::{Audit, filed_entries, taken_entry};
-use conductor_core::{Code, Seq};
+use conductor_core::Seq;
 use conductor_crypto::SealKey;
 use conductor_evidence::trail::SEGMENT_MAX;
 use conductor_evidence::{EntryResult, Event, Opened, Record, Setup, Trail, TrailError, recorded};
@@ -24,18 +25,10 @@ const LOOKED_FOR: usize = 65_536;
 /// What the key that seals the secret of an epoch is derived for.
 const COVER: &str = "conductor audit epoch secret";
 
-fn refused(error: &TrailError) -> Failure {
-    let code = match error {
-        TrailError::Damaged { .. } => Code::AuditDamaged,
-        _ => Code::StoreFailed,
-    };
-    Failure::because(code, error, error)
-}
-
 fn directory(places: &Handoff) -> Result<Arc<Dir>, Failure> {
     let dir = places.dirs.private.ensure(layout::AUDIT, 0o700);
     let attempt = || format!("opening {}", layout::private(layout::AUDIT));
-    dir.map(Arc::new).map_err(|error| Failure::refused(attempt(), &error))
+    dir.map(Arc::new).map_err(|error| Failure::refused(attempt(), error))
 }
 
 fn setup(dir: &Arc<Dir>, keys: &Keys) -> Setup {
@@ -62,7 +55,7 @@ pub fn append_alone(places: &Handoff, keys: &Keys, record: Record) -> Result<(),
         synced.map_err(|source| TrailError::Io { what: "syncing the audit trail".to_owned(), source })?;
         trail.synced()
     });
-    appended.map_err(|error| refused(&error))
+    Ok(appended.map_err(NotStarted::Trail)?)
 }
 
 /// Opens the trail of a handoff directory; `None`: the operator wants none.
@@ -78,13 +71,13 @@ pub(super) fn open_audit(
         return Ok(None);
     }
     let dir = directory(places)?;
-    let (trail, opened) = Trail::open(setup(&dir, keys)).map_err(|error| refused(&error))?;
+    let (trail, opened) = Trail::open(setup(&dir, keys)).map_err(NotStarted::Trail)?;
     tell(opened);
-    let unreadable =
-        |error: StoreError| Failure::set_up(error.code(), format!("reading unfinished intents: {error}"));
+    let unreadable = NotStarted::records(READING_UNFINISHED);
     let wanted = wanted(found);
-    let there = recorded(&dir, trail.end(), &wanted, since(store, &wanted).map_err(unreadable)?)
-        .map_err(|source| refused(&TrailError::Io { what: "reading the audit trail".to_owned(), source }))?;
+    let there = recorded(&dir, trail.end(), &wanted, since(store, &wanted).map_err(&unreadable)?)
+        .map_err(|source| TrailError::Io { what: "reading the audit trail".to_owned(), source })
+        .map_err(NotStarted::Trail)?;
     let missing = wanted.difference(&there);
     let recovered =
         missing.map(|of| made_again(store, of)).collect::<Result<Vec<_>, _>>().map_err(unreadable)?;

@@ -2,6 +2,7 @@
 
 use super::evidence;
 use super::failure::Failure;
+use super::not_started::NotStarted;
 use crate::handoff::layout::HEAD;
 use crate::handoff::{Handoff, HeadFile, StateFiles, Unusable};
 use crate::runner::LastRuns;
@@ -18,23 +19,23 @@ const SOMEBODY_LOOKS: Duration = Duration::from_secs(10);
 /// an empty one: a new one is made only if there is no evidence of an earlier one, and numbers from the highest used
 /// number on.
 pub(super) fn open_store(state: &StateFiles, places: &Handoff, last: &LastRuns) -> Result<Store, Failure> {
-    let exists = state.dir.has(store::FILE).map_err(|error| Unusable::setting_up(&state.path, &error))?;
+    let exists = state.dir.has(store::FILE).map_err(|error| Unusable::setting_up(&state.path, error))?;
     if !exists && matches!(state.head, HeadFile::Unknown) {
         let message = format!(
             "{HEAD} is there but is no state file of this program or of the Go version, and there is no store; move it aside to start without it"
         );
-        return Err(Failure::set_up(Code::StateImport, message));
+        return Err(Failure::unfit(Code::StateImport, message));
     }
     let may_create = !exists
         && !matches!(state.head, HeadFile::Ours(_))
-        && !Store::was_in(&state.dir).map_err(|error| failure(state, &error))?;
+        && !Store::was_in(&state.dir).map_err(unopened(state))?;
     let store = if may_create {
-        let shown = evidence::shown(places, state, last).map_err(|error| failure(state, &error))?;
+        let shown = evidence::shown(places, state, last).map_err(unopened(state))?;
         make_store(state, &shown)
     } else {
         existing_store(state, &places.dirs.handoff, last)
     };
-    let store = store.map_err(|error| failure(state, &error))?;
+    let store = store.map_err(unopened(state))?;
     take_over_go_state(state, &store, &places.dirs.handoff)?;
     Ok(store)
 }
@@ -63,16 +64,16 @@ pub fn look_at_store(state: &StateFiles, handoff: &Dir) -> Result<Store, StoreEr
 fn take_over_go_state(state: &StateFiles, store: &Store, handoff: &Dir) -> Result<(), Failure> {
     let HeadFile::Go(text) = &state.head else { return Ok(()) };
     let count = store::import(store, jiff::Timestamp::now(), &mut text.as_slice());
-    let imported = count.map_err(|error| failure(state, &error))?.imported;
+    let imported = count.map_err(unopened(state))?.imported;
     // Under a free name: an earlier file may be the only copy of other outcomes.
     let kept = handoff.move_aside(HEAD, &format!("{HEAD}.imported"));
-    let kept = kept.map_err(|error| Unusable::setting_up(Path::new(HEAD), &error))?;
+    let kept = kept.map_err(|error| Unusable::setting_up(Path::new(HEAD), error))?;
     tracing::info!(imported, kept_as = kept, "took over the state file of the Go version");
     Ok(())
 }
 
-fn failure(state: &StateFiles, error: &StoreError) -> Failure {
-    Failure::because(error.code(), format!("{}: {error}", state.path.display()), error)
+fn unopened(state: &StateFiles) -> impl Fn(StoreError) -> NotStarted {
+    |cause| NotStarted::Store { path: state.path.clone(), cause }
 }
 
 /// Waits for the store: a command without a daemon has it open for a moment, which is no reason not to start.

@@ -79,7 +79,7 @@ impl Once {
         let lacking: Vec<String> = confinement.lacking().map(ToString::to_string).collect();
         if config.fixed.confine == Confine::Require && !lacking.is_empty() {
             let lacking = lacking.join("; ");
-            return Err(Failure::set_up(Code::Unconfined, format!("--confine require: {lacking}")));
+            return Err(Failure::unfit(Code::Unconfined, format!("--confine require: {lacking}")));
         }
         observe(shared.health, DaemonFact::Confined { confinement: &confinement });
         self.confinement = Some(confinement.clone());
@@ -156,7 +156,7 @@ fn say_began(config: &Config, shared: &Shared<'_>, confinement: &Confinement) {
 
 /// The failure of a part that cannot be started.
 fn cannot_start(what: &'static str) -> impl Fn(std::io::Error) -> Failure {
-    move |error| Failure::refused(format!("cannot start {what}"), &error)
+    move |error| Failure::refused(format!("cannot start {what}"), error)
 }
 
 impl Prepared {

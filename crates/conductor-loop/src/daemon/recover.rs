@@ -4,6 +4,7 @@
 //! the store's only if its content is the same.
 
 use super::failure::Failure;
+use super::not_started::{NotStarted, READING_UNFINISHED};
 use super::{error_log, history};
 use crate::handoff::{Handoff, TakenFiles};
 use crate::runner::{LastRuns, Leftovers, kill_leftovers};
@@ -62,12 +63,7 @@ pub(super) fn recover(
 ) -> Result<Recovered, Failure> {
     let staging = places.dirs.slots.path().display().to_string();
     let left = kill_leftovers(&last.lines, &store.begun().map_err(unreadable)?, &staging);
-    let Leftovers { ended, alive } = left.map_err(|error| {
-        let message = format!(
-            "it cannot be told whether a porch that the last daemon left running lives on, and none starts beside it: {error}"
-        );
-        Failure::set_up(Code::LockHeld, message)
-    })?;
+    let Leftovers { ended, alive } = left.map_err(NotStarted::LeftRunning)?;
     for left in ended {
         tracing::warn!(process = left, "ended a porch that the last daemon had left running");
     }
@@ -77,7 +73,7 @@ pub(super) fn recover(
              start with the --porch-user that it had",
             alive.join(", ")
         );
-        return Err(Failure::set_up(Code::LockHeld, message));
+        return Err(Failure::unfit(Code::LockHeld, message));
     }
     // Read twice: before any change, all of it is known to be intact.
     store.pending(&mut |_| ()).map_err(unreadable)?;
@@ -109,14 +105,12 @@ pub(super) fn recover(
     Ok(recovered)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it takes what map_err gives")]
 fn unreadable(error: StoreError) -> Failure {
-    Failure::set_up(error.code(), format!("reading unfinished intents: {error}"))
+    NotStarted::records(READING_UNFINISHED)(error).into()
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it takes what map_err gives")]
 fn broken(error: io::Error) -> Failure {
-    Failure::refused("reading .conductor", &error)
+    Failure::refused("reading .conductor", error)
 }
 
 /// An unfinished intent, without its bytes.

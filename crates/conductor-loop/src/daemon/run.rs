@@ -2,8 +2,10 @@
 //! was missing and has come back.
 
 use super::failure::Failure;
+use super::fatal::Fatal;
 use super::health::Health;
 use super::input::{Input, Reload, inputs};
+use super::not_started::NotStarted;
 use super::prepare::{Once, Prepared};
 use super::questions::Questions;
 use super::session::{End, Session};
@@ -12,7 +14,6 @@ use super::signals;
 use super::summary::Summary;
 use crate::config::Config;
 use crate::telemetry::{Metrics, Progress};
-use conductor_core::Code;
 use conductor_core::ready::NotReady;
 use conductor_os::monotonic;
 use std::sync::Arc;
@@ -30,7 +31,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// Runs until the backlog is done (--once), a signal comes, or something fails.
 pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Result<Summary, Failure> {
     set_process_up(config.fixed.user.is_some())?;
-    let (inputs, inbox) = inputs().map_err(|error| Failure::refused("making the loop's wake-up", &error))?;
+    let (inputs, inbox) = inputs().map_err(|error| Failure::refused("making the loop's wake-up", error))?;
     let mut summary = Summary::default();
     let health = open_health(&config)?;
     let questions = Arc::new(Questions::new(inputs.clone(), Arc::clone(&health)));
@@ -43,9 +44,9 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
         let began_on = again.as_ref().map(|again| again.device);
         let session = match (begin(&config, began_on, &mut once, &shared, &mut summary), &mut again) {
             // A directory that came back may be unusable for a while, which passes like its absence.
-            (Err(Failure::SetUp { code, message, .. }), Some(again)) => {
+            (Err(Failure::SetUp(why)), Some(again)) => {
                 questions.set_current(None);
-                again.say(code, &message);
+                again.say(&why);
                 match wait(&config, &shared, AGAIN) {
                     Waited::Enough => continue,
                     Waited::Stopped => return Ok(summary),
@@ -62,13 +63,7 @@ pub fn run(mut config: Config, reload: Reload<'_>, progress: &Progress) -> Resul
                 return Err(Failure::Hindered { code, message, remedy });
             }
             End::HandoffGone if config.fixed.once || config.fixed.chroot => {
-                let found_again = if config.fixed.once {
-                    ""
-                } else {
-                    "; only a start puts it into the root directory again"
-                };
-                let message = format!("the handoff directory is gone{found_again}");
-                return Err(Failure::State { code: Code::HandoffGone, message });
+                return Err(Failure::State(Fatal::HandoffGone { from_root: !config.fixed.once }));
             }
             End::HandoffGone => {
                 // The device of the start: the mounts decide whether the directory is missing.
@@ -128,14 +123,15 @@ struct Again {
 
 impl Again {
     /// Reports why the directory cannot be used, once for each reason.
-    fn say(&mut self, code: Code, message: &str) {
-        if self.said.as_deref() != Some(message) {
+    fn say(&mut self, why: &NotStarted) {
+        let (code, message) = (why.code(), why.to_string());
+        if self.said.as_ref() != Some(&message) {
             tracing::error!(
                 code = code.id(),
                 "the handoff directory cannot be used yet; waiting: {message}. {}",
                 code.remedy()
             );
-            self.said = Some(message.to_owned());
+            self.said = Some(message);
         }
     }
 }
@@ -178,7 +174,6 @@ fn wait(config: &Config, shared: &Shared<'_>, least: Duration) -> Waited {
 }
 
 fn open_health(config: &Config) -> Result<Arc<Health>, Failure> {
-    let metrics = Metrics::new(config.fixed.instance.as_deref())
-        .map_err(|error| Failure::set_up(Code::BadValue, format!("the metrics: {error}")))?;
+    let metrics = Metrics::new(config.fixed.instance.as_deref()).map_err(NotStarted::Metrics)?;
     Ok(Arc::new(Health::new(metrics)))
 }

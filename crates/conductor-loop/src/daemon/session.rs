@@ -5,6 +5,7 @@ use super::ask::Cancelling;
 use super::audited::root48;
 use super::executor::Executor;
 use super::failure::Failure;
+use super::fatal::Fatal;
 use super::health::Health;
 use super::in_flight::{Flights, InFlight};
 use super::input::{Inbox, Input, Reload};
@@ -94,7 +95,7 @@ pub(super) struct Session<'l> {
     pub(super) gone: bool,
     /// The missing part of the state, once that is known.
     pub(super) state_gone: Option<String>,
-    pub(super) fatal: Option<(Code, String)>,
+    pub(super) fatal: Option<Fatal>,
     pub(super) next_retention: Duration,
     next_space_check: Duration,
     writer_waits_for_space: bool,
@@ -397,32 +398,34 @@ impl<'l> Session<'l> {
         let mut told_to_stop = self.stopping.is_some();
         for input in self.inbox.try_iter() {
             match input {
-                Input::Writer(acks) => acks.iter().for_each(|ack| self.note_fatal(ack)),
+                Input::Writer(acks) => acks.into_iter().for_each(|ack| self.note_fatal(ack)),
                 Input::Stop(_) => told_to_stop = true,
                 _ => {}
             }
         }
         if let (Some(what), End::Finished) = (&self.state_gone, &end) {
-            let tried = self.kept.put_back();
-            let back = tried.is_ok();
-            let became = tried.unwrap_or_else(|error| error.to_string());
-            return Err(Failure::StateGone { message: format!("{what}; {became}"), back });
+            let what = what.clone();
+            return Err(match self.kept.put_back() {
+                Ok(became) => Failure::StateRestored { what, became },
+                Err(cause) => Failure::StateGone { what, cause },
+            });
         }
         match self.fatal {
-            Some((code, message)) if matches!(end, End::HandoffGone) => {
-                observe(&self.health, PlaceFact::GivenUp { code, message: &message });
+            Some(fatal) if matches!(end, End::HandoffGone) => {
+                let (code, message) = (fatal.code(), &fatal.to_string());
+                observe(&self.health, PlaceFact::GivenUp { code, message });
                 // The directory is not waited for when the daemon is to end.
                 Ok(if told_to_stop { End::Finished } else { end })
             }
-            Some((code, message)) => Err(Failure::State { code, message }),
+            Some(fatal) => Err(Failure::State(fatal)),
             None if told_to_stop => Ok(End::Finished),
             None => Ok(end),
         }
     }
 
-    fn note_fatal(&mut self, ack: &Ack) {
-        if let Ack::Fatal { code, reason } = ack {
-            self.fatal.get_or_insert_with(|| (*code, reason.clone()));
+    fn note_fatal(&mut self, ack: Ack) {
+        if let Ack::Fatal(broken) = ack {
+            self.fatal.get_or_insert(broken.into());
         }
     }
 
@@ -475,8 +478,8 @@ impl<'l> Session<'l> {
             Ack::Retained(removed) => {
                 self.observe(DaemonFact::Expired { removed });
             }
-            fatal @ Ack::Fatal { .. } => {
-                self.note_fatal(&fatal);
+            fatal @ Ack::Fatal(_) => {
+                self.note_fatal(fatal);
                 self.set_not_ready(NotReady::StoreError, true);
             }
         }

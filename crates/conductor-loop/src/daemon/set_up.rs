@@ -1,6 +1,7 @@
 //! Makes the parts of a session according to the configuration.
 
 use super::failure::Failure;
+use super::not_started::{NotStarted, READING_HELD};
 use super::questions::{Asker, Questions};
 use crate::config::{Config, Confine, Mode, Period};
 use crate::confinement::ONLY_A_PROGRAM;
@@ -33,7 +34,7 @@ pub(super) fn open_out(config: &Config) -> Result<PathBuf, Failure> {
     check_places(config)?;
     runner::ensure_out(&config.fixed.out).map_err(|error| {
         let attempt = format!("failed to create output directory {}", config.fixed.out.display());
-        Failure::refused(attempt, &error)
+        Failure::refused(attempt, error)
     })
 }
 
@@ -57,7 +58,7 @@ pub(super) fn choose_program(config: &Config) -> Result<Option<Program>, Failure
     let program = find_program(config)?;
     if program.is_none() && config.fixed.porch_user.is_some() {
         // A program that is not found is replaced by the embedded engine.
-        return Err(Failure::set_up(Code::UserUnusable, format!("--porch-user: {ONLY_A_PROGRAM}")));
+        return Err(Failure::unfit(Code::UserUnusable, format!("--porch-user: {ONLY_A_PROGRAM}")));
     }
     Ok(program)
 }
@@ -65,7 +66,7 @@ pub(super) fn choose_program(config: &Config) -> Result<Option<Program>, Failure
 fn find_program(config: &Config) -> Result<Option<Program>, Failure> {
     let Runs::Program(porch) = &config.fixed.porch else { return Ok(None) };
     match Program::find(&porch.to_string_lossy(), std::env::var_os("PATH"), config.fixed.allow_unsafe_porch) {
-        Ok(_) if !config.fixed.routes.is_empty() => Err(Failure::set_up(
+        Ok(_) if !config.fixed.routes.is_empty() => Err(Failure::unfit(
             Code::BadValue,
             "the configuration has [[route]] tables, which only the embedded engine follows; with an external porch \
              they would be ignored. Use --porch builtin, or remove them",
@@ -77,10 +78,7 @@ fn find_program(config: &Config) -> Result<Option<Program>, Failure> {
             );
             Ok(None)
         }
-        Err(error) => {
-            let (code, remedy) = (error.code(), error.remedy());
-            Err(Failure::SetUp { code, message: error.to_string(), remedy })
-        }
+        Err(error) => Err(NotStarted::Program(error).into()),
     }
 }
 
@@ -205,9 +203,8 @@ pub(super) fn remember_destination(
     porch: &str,
 ) -> Result<(), Failure> {
     let destination = format!("{} {porch} {}", config.fixed.mode.as_str(), out.display());
-    let forgot = store.work_for(&destination).map_err(|error| {
-        Failure::set_up(error.code(), format!("recording where packages are written: {error}"))
-    })?;
+    let forgot =
+        store.work_for(&destination).map_err(NotStarted::records("recording where packages are written"))?;
     if forgot {
         tracing::info!(
             "output, mode or porch are others than before: an intent that repeats an earlier one runs again"
@@ -218,12 +215,9 @@ pub(super) fn remember_destination(
 
 /// What an operator held when the last daemon ended.
 pub(super) fn held_targets(store: &dyn Ledger) -> Result<BTreeMap<Covers, Held>, Failure> {
-    let unreadable = |code, why: &dyn std::fmt::Display| {
-        Failure::set_up(code, format!("reading which targets are held: {why}"))
-    };
-    let held = store.held().map_err(|error| unreadable(error.code(), &error))?;
+    let held = store.held().map_err(NotStarted::records(READING_HELD))?;
     let by_key = |held: Held| {
-        let key = held.target.parse().map_err(|error| unreadable(Code::StoreDamaged, &error))?;
+        let key = held.target.parse().map_err(NotStarted::Held)?;
         Ok((key, held))
     };
     held.into_iter().map(by_key).collect()

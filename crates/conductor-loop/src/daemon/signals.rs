@@ -54,7 +54,7 @@ fn with(wanted: Disposition) -> impl Iterator<Item = i32> {
 /// Sets every signal according to the table, whatever the parent set. To be called before starting anything that a signal
 /// could reach.
 pub(super) fn set() -> Result<(), Failure> {
-    let fail = |error: io::Error| Failure::refused("cannot set the handling of signals", &error);
+    let fail = |error: io::Error| Failure::refused("cannot set the handling of signals", error);
     for signal in with(Disposition::Default) {
         conductor_os::raw::default_signal(signal).map_err(fail)?;
     }
@@ -66,14 +66,13 @@ pub(super) fn set() -> Result<(), Failure> {
 }
 
 /// The failure to forward signals to the loop.
-fn cannot_install(error: &io::Error) -> Failure {
+fn cannot_install(error: io::Error) -> Failure {
     Failure::refused("cannot install signal handlers", error)
 }
 
 /// Catches the signals with a meaning; they wait until [`forward`] passes them to the loop.
 pub(super) fn catch() -> Result<Signals, Failure> {
-    Signals::new(with(Disposition::Stop).chain(with(Disposition::Reload)))
-        .map_err(|error| cannot_install(&error))
+    Signals::new(with(Disposition::Stop).chain(with(Disposition::Reload))).map_err(cannot_install)
 }
 
 /// Forwards the caught signals to the loop, on a thread of its own.
@@ -89,10 +88,7 @@ pub(super) fn forward(mut signals: Signals, inputs: Inputs) -> Result<(), Failur
             }
         }
     };
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(forward)
-        .map_err(|error| cannot_install(&error))?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(forward).map_err(cannot_install)?;
     Ok(())
 }
 

@@ -56,7 +56,7 @@ impl Handoff {
     /// Opens all parts of the configured handoff directory, making it if it is missing.
     pub fn open(config: &Config) -> Result<Self, Unusable> {
         let path = std::path::absolute(&config.fixed.handoff)
-            .map_err(|error| Unusable::setting_up(&config.fixed.handoff, &error))?;
+            .map_err(|error| Unusable::setting_up(&config.fixed.handoff, error))?;
         create_all(&path)?;
         Self::open_at(config, &path, None)
     }
@@ -65,13 +65,13 @@ impl Handoff {
     /// mount no directory is made.
     pub fn open_again(config: &Config, device: u64) -> Result<Self, Unusable> {
         let path = std::path::absolute(&config.fixed.handoff)
-            .map_err(|error| Unusable::setting_up(&config.fixed.handoff, &error))?;
+            .map_err(|error| Unusable::setting_up(&config.fixed.handoff, error))?;
         Self::open_at(config, &path, Some(device))
     }
 
     fn open_at(config: &Config, path: &Path, began_on: Option<u64>) -> Result<Self, Unusable> {
-        let path = path.canonicalize().map_err(|error| Unusable::setting_up(path, &error))?;
-        let handoff = Arc::new(Dir::open(&path).map_err(|error| Unusable::setting_up(&path, &error))?);
+        let path = path.canonicalize().map_err(|error| Unusable::setting_up(path, error))?;
+        let handoff = Arc::new(Dir::open(&path).map_err(|error| Unusable::setting_up(&path, error))?);
         if let Some(device) = began_on {
             expect_work(&path, &handoff, device)?;
         }
@@ -80,14 +80,14 @@ impl Handoff {
         let private = open_private(&path, &handoff, owned)?;
         let lock = take_lock(&private, &path)?;
         let private_path = path.join(layout::PRIVATE);
-        make_way(&private).map_err(|error| Unusable::setting_up(&private_path, &error))?;
+        make_way(&private).map_err(|error| Unusable::setting_up(&private_path, error))?;
         let slots = Slots::below(&private, &private_path)
-            .map_err(|error| Unusable::setting_up(&private_path, &error))?;
-        let part = |parent: &Dir, at: &Path, name: &str, used: Use| {
+            .map_err(|error| Unusable::setting_up(&private_path, error))?;
+        let part = |parent: &Dir, at: &Path, name: &str, used: Use| -> Result<Arc<Dir>, Unusable> {
             owned.entry(at, parent, name.as_ref(), used)?;
             let mode = if used == Use::Filed { 0o750 } else { 0o700 };
             let dir =
-                parent.ensure(name, mode).map_err(|error| Unusable::setting_up(&at.join(name), &error))?;
+                parent.ensure(name, mode).map_err(|error| Unusable::setting_up(&at.join(name), error))?;
             owned.dir(&at.join(name), &dir, used)?;
             Ok(Arc::new(dir))
         };
@@ -108,7 +108,7 @@ impl Handoff {
 
     /// The file system it is on.
     pub fn device(&self) -> Result<u64, Unusable> {
-        Ok(self.dirs.handoff.meta().map_err(|error| Unusable::setting_up(&self.path, &error))?.id.0)
+        Ok(self.dirs.handoff.meta().map_err(|error| Unusable::setting_up(&self.path, error))?.id.0)
     }
 
     /// Renames must be atomic between all of these.
@@ -121,13 +121,13 @@ impl Handoff {
             (layout::PRIVATE, &self.dirs.taken),
         ];
         for (name, dir) in parts {
-            if dir.meta().map_err(|error| Unusable::setting_up(&self.path.join(name), &error))?.id.0 != own {
+            if dir.meta().map_err(|error| Unusable::setting_up(&self.path.join(name), error))?.id.0 != own {
                 let message = format!(
                     "{} is on another file system than {}",
                     self.path.join(name).display(),
                     self.path.display()
                 );
-                return Err(Unusable::new(Code::OtherFileSystem, message));
+                return Err(Unusable::unfit(Code::OtherFileSystem, message));
             }
         }
         Ok(())
@@ -138,7 +138,7 @@ impl Handoff {
 /// the next start.
 fn open_private(path: &Path, handoff: &Dir, owned: Owned) -> Result<Arc<Dir>, Unusable> {
     let private_path = path.join(layout::PRIVATE);
-    let failed = |error: io::Error| Unusable::setting_up(&private_path, &error);
+    let failed = |error: io::Error| Unusable::setting_up(&private_path, error);
     owned.entry(path, handoff, layout::PRIVATE.as_ref(), Use::Private)?;
     let private = handoff.ensure(layout::PRIVATE, 0o700).map_err(failed)?;
     owned.dir(&private_path, &private, Use::Top)?;
@@ -153,9 +153,9 @@ fn open_private(path: &Path, handoff: &Dir, owned: Owned) -> Result<Arc<Dir>, Un
 
 /// On another file system than at the start, the path leads to a new mount, or to the bare mount point.
 fn expect_work(path: &Path, handoff: &Dir, began_on: u64) -> Result<(), Unusable> {
-    let now_on = handoff.meta().map_err(|error| Unusable::setting_up(path, &error))?.id.0;
+    let now_on = handoff.meta().map_err(|error| Unusable::setting_up(path, error))?.id.0;
     if now_on == began_on
-        || handoff.has(layout::PRIVATE).map_err(|error| Unusable::setting_up(path, &error))?
+        || handoff.has(layout::PRIVATE).map_err(|error| Unusable::setting_up(path, error))?
     {
         return Ok(());
     }
@@ -163,25 +163,13 @@ fn expect_work(path: &Path, handoff: &Dir, began_on: u64) -> Result<(), Unusable
         "{} is on another file system than when the daemon started, and nothing was ever done there: something is not mounted",
         path.display()
     );
-    Err(Unusable::new(Code::HandoffGone, message))
+    Err(Unusable::unfit(Code::HandoffGone, message))
 }
 
 fn create_all(path: &Path) -> Result<(), Unusable> {
     use std::os::unix::fs::DirBuilderExt;
     let created = std::fs::DirBuilder::new().recursive(true).mode(0o750).create(path);
-    created.map_err(|error| {
-        let path = path.display();
-        let message = match error.kind() {
-            io::ErrorKind::AlreadyExists => format!("the handoff directory {path} is no directory"),
-            io::ErrorKind::NotADirectory => {
-                format!(
-                    "failed to create handoff directory: mkdir {path}: a part of the path is no directory"
-                )
-            }
-            _ => format!("failed to create handoff directory: mkdir {path}: {error}"),
-        };
-        Unusable::new(Code::DirectorySetup, message).because_of(&error)
-    })
+    created.map_err(|cause| Unusable::NotMade { path: path.to_owned(), cause })
 }
 
 /// Removes entries that a run put in place of our parts. Only the holder of the lock may do that.
@@ -195,12 +183,12 @@ fn make_way(private: &Dir) -> io::Result<()> {
 fn take_lock(private: &Dir, path: &Path) -> Result<Lock, Unusable> {
     private
         .make_way_for_lock(layout::LOCK)
-        .map_err(|error| Unusable::setting_up(&path.join(layout::PRIVATE).join(layout::LOCK), &error))?;
+        .map_err(|error| Unusable::setting_up(&path.join(layout::PRIVATE).join(layout::LOCK), error))?;
     Lock::take(private, layout::LOCK).map_err(|error| match error {
         LockError::Held(holder) => {
             let message = format!("another daemon (pid {holder}) works on {}", path.display());
-            Unusable::new(Code::LockHeld, message)
+            Unusable::unfit(Code::LockHeld, message)
         }
-        LockError::Io(error) => Unusable::setting_up(&path.join(layout::PRIVATE).join(layout::LOCK), &error),
+        LockError::Io(error) => Unusable::setting_up(&path.join(layout::PRIVATE).join(layout::LOCK), error),
     })
 }

@@ -53,7 +53,7 @@ fn resolved(path: &Path) -> PathBuf {
 
 /// Refuses places where one directory would hold the daemon's files and others.
 pub fn check_places(config: &Config) -> Result<(), Unusable> {
-    let place = |path: &Path| Place::of(path).map_err(|error| Unusable::refused(path.display(), &error));
+    let place = |path: &Path| Place::of(path).map_err(|error| Unusable::refused(path.display(), error));
     let handoff = place(&config.fixed.handoff)?;
     let parts: Vec<Place> =
         PARTS.iter().map(|part| place(&handoff.path.join(part))).collect::<Result<_, _>>()?;
@@ -63,7 +63,7 @@ pub fn check_places(config: &Config) -> Result<(), Unusable> {
             place.path.display(),
             handoff.path.display()
         );
-        Err(Unusable::new(Code::PathsOverlap, message))
+        Err(Unusable::unfit(Code::PathsOverlap, message))
     };
     let out = place(&config.fixed.out)?;
     if handoff.is_within(&out) {
@@ -97,7 +97,7 @@ pub fn check_places(config: &Config) -> Result<(), Unusable> {
 /// Refuses a directory of backups that is not apart: they would be lost with what they are of, or be taken for something else.
 fn apart(config: &Config, handoff: &Place, out: &Place) -> Result<(), Unusable> {
     let Some(backups) = &config.fixed.backups else { return Ok(()) };
-    let place = |path: &Path| Place::of(path).map_err(|error| Unusable::setting_up(path, &error));
+    let place = |path: &Path| Place::of(path).map_err(|error| Unusable::setting_up(path, error));
     let dir = place(&backups.dir)?;
     let state = config.fixed.state_dir.as_deref().map(place).transpose()?;
     let repositories = config.fixed.routes.named_repositories();
@@ -116,7 +116,7 @@ fn apart(config: &Config, handoff: &Place, out: &Place) -> Result<(), Unusable> 
                 dir.path.display(),
                 other.path.display()
             );
-            return Err(Unusable::new(Code::PathsOverlap, message));
+            return Err(Unusable::unfit(Code::PathsOverlap, message));
         }
     }
     Ok(())

@@ -71,7 +71,7 @@ impl Owned {
 
     /// An open directory.
     pub(super) fn dir(self, path: &Path, dir: &Dir, used: Use) -> Result<(), Unusable> {
-        let meta = dir.meta().map_err(|error| unreadable(path, &error))?;
+        let meta = dir.meta().map_err(|error| unreadable(path, error))?;
         if meta.uid != self.us && assigns_owners(dir, meta.uid) {
             return Ok(()); // A file system that reports this user as the owner of everything.
         }
@@ -86,7 +86,7 @@ impl Owned {
     /// Revokes the group permissions of a mount: those of the directory last, so that an interrupted start repeats it.
     /// After that no other user can add entries, and entries added before are found by their owner.
     fn close(self, path: &Path, dir: &Dir, used: Use) -> Result<(), Unusable> {
-        let failed = |error| unreadable(path, &error);
+        let failed = |error| unreadable(path, error);
         if used != Use::Taken {
             for name in dir.names().map_err(failed)? {
                 let name = OsStr::from_bytes(&name);
@@ -120,7 +120,7 @@ impl Owned {
 
     /// Checks the owners of all entries of a directory, not its modes.
     fn owners(self, path: &Path, dir: &Dir) -> Result<(), Unusable> {
-        let names = dir.names().map_err(|error| unreadable(path, &error))?;
+        let names = dir.names().map_err(|error| unreadable(path, error))?;
         names.iter().try_for_each(|name| self.entry(path, dir, OsStr::from_bytes(name), Use::Remade))
     }
 
@@ -131,7 +131,7 @@ impl Owned {
             Ok(meta) if self.is_widened_file(dir, &meta) => self.judge(&path.join(name), &meta, Use::Remade),
             Ok(meta) => self.judge(&path.join(name), &meta, used),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(unreadable(&path.join(name), &error)),
+            Err(error) => Err(unreadable(&path.join(name), error)),
         }
     }
 
@@ -144,11 +144,11 @@ impl Owned {
     /// Checks all entries of the private directory, not their content.
     pub(super) fn content(self, path: &Path, dir: &Dir) -> Result<(), Unusable> {
         let mut foreign = Vec::new();
-        for name in dir.names().map_err(|error| unreadable(path, &error))? {
+        for name in dir.names().map_err(|error| unreadable(path, error))? {
             let kind = match dir.stat(OsStr::from_bytes(&name)) {
                 Ok(meta) => meta.kind,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(unreadable(&path.join(OsStr::from_bytes(&name)), &error)),
+                Err(error) => return Err(unreadable(&path.join(OsStr::from_bytes(&name)), error)),
             };
             let used = part(&name, kind);
             self.entry(path, dir, OsStr::from_bytes(&name), used.unwrap_or(Use::Remade))?;
@@ -228,7 +228,7 @@ fn part(name: &[u8], kind: Kind) -> Option<Use> {
 pub fn check_owners(config: &Config) -> Result<(), Unusable> {
     let owned = Owned::by_this_user(config.fixed.allow_unsafe_handoff, Widened::Left);
     let Ok(path) = config.fixed.handoff.canonicalize() else { return Ok(()) };
-    let handoff = Dir::open(&path).map_err(|error| Unusable::setting_up(&path, &error))?;
+    let handoff = Dir::open(&path).map_err(|error| Unusable::setting_up(&path, error))?;
     for name in [layout::PROCESSED, layout::FAILED, layout::STATUS, layout::HEAD] {
         owned.entry(&path, &handoff, name.as_ref(), Use::Filed)?;
     }
@@ -242,21 +242,21 @@ pub fn check_owners(config: &Config) -> Result<(), Unusable> {
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(Unusable::setting_up(&private_path, &error)),
+        Err(error) => return Err(Unusable::setting_up(&private_path, error)),
     }
     let state = config.fixed.state_dir.clone().unwrap_or_else(|| private_path.join(layout::STATE));
     match Dir::open(&state) {
         Ok(dir) => owned.state(&state, &dir),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Unusable::setting_up(&state, &error)),
+        Err(error) => Err(Unusable::setting_up(&state, error)),
     }
 }
 
 fn refused(message: String) -> Unusable {
-    Unusable::new(Code::NotOurs, message)
+    Unusable::unfit(Code::NotOurs, message)
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Unusable {
+fn unreadable(path: &Path, error: io::Error) -> Unusable {
     Unusable::refused(format!("cannot look at {}", path.display()), error)
 }
 
@@ -309,7 +309,7 @@ mod tests {
             let failure = judge(ours, &meta, used);
             assert_eq!(failure.is_some(), needle.is_some(), "{meta:?} {used:?} {failure:?}");
             if let (Some(failure), Some(needle)) = (failure, needle) {
-                assert_eq!(failure.code, Code::NotOurs);
+                assert_eq!(failure.code(), Code::NotOurs);
                 assert!(failure.to_string().contains(needle), "{failure}");
             }
         }

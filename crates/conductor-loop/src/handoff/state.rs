@@ -20,7 +20,7 @@ pub struct StateFiles {
     /// The file at the head's name.
     pub head: HeadFile,
     /// The keys; a command that only looks may go on without them.
-    pub keys: Result<Arc<Keys>, KeyError>,
+    pub keys: Result<Arc<Keys>, Arc<KeyError>>,
     /// How the store is to be sealed.
     sealing: Sealing,
     /// Whether a sealed store is there.
@@ -42,15 +42,15 @@ impl StateFiles {
     /// Finds the state of a handoff directory.
     pub fn find(config: &Config, handoff_path: &Path, handoff: &Dir, who: Finder) -> Result<Self, Unusable> {
         let path = match &config.fixed.state_dir {
-            Some(dir) => std::path::absolute(dir).map_err(|error| Unusable::setting_up(dir, &error))?,
+            Some(dir) => std::path::absolute(dir).map_err(|error| Unusable::setting_up(dir, error))?,
             None => handoff_path.join(layout::PRIVATE).join(layout::STATE),
         };
         if who != Finder::Looker {
             use std::os::unix::fs::DirBuilderExt;
             let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
-            made.map_err(|error| Unusable::setting_up(&path, &error))?;
+            made.map_err(|error| Unusable::setting_up(&path, error))?;
         }
-        let dir = Dir::open(&path).map_err(|error| Unusable::setting_up(&path, &error))?;
+        let dir = Dir::open(&path).map_err(|error| Unusable::setting_up(&path, error))?;
         if who != Finder::Looker {
             let owned = Owned::by_this_user(config.fixed.allow_unsafe_handoff, Widened::Closed);
             owned.state(&path, &dir)?;
@@ -58,14 +58,14 @@ impl StateFiles {
         }
         let head = HeadFile::read(handoff);
         let sealed = matches!(&head, HeadFile::Ours(head) if head.sealed)
-            && dir.has(store::FILE).map_err(|error| Unusable::setting_up(&path, &error))?;
+            && dir.has(store::FILE).map_err(|error| Unusable::setting_up(&path, error))?;
         let keys =
             with_places(config, handoff_path, Place { dir: &dir, path: &path, sealed }, |places| match who {
                 Finder::Keeper => Keys::open(places).map(Ok),
                 Finder::Replacer => Keys::for_another_state(places).map(Ok),
                 Finder::Looker => Ok(Keys::look(places)),
             });
-        let keys = keys.map_err(|error| unusable(&error))?.map(Arc::new);
+        let keys = keys?.map(Arc::new).map_err(Arc::new);
         let sealing = match &keys {
             Ok(keys) if config.fixed.encryption => Sealing::On(Arc::clone(keys.ring())),
             Ok(keys) => Sealing::Off(Arc::clone(keys.ring())),
@@ -128,25 +128,25 @@ impl StateFiles {
     /// The keys, with their public halves kept beside the store, which has accepted them.
     pub fn accepted_keys(&self) -> Result<Arc<Keys>, Unusable> {
         let keys = self.keys.as_ref().map_err(unusable)?;
-        keys.keep_public(&self.dir, self.place().path).map_err(|error| unusable(&error))?;
+        keys.keep_public(&self.dir, self.place().path)?;
         Ok(Arc::clone(keys))
     }
 
     /// The keys, kept beside the store with the public keys of the state that is put in its place.
     pub fn keys_of_another(&self, public: &[VerifyingKey]) -> Result<Arc<Keys>, Unusable> {
         let keys = self.keys.as_ref().map_err(unusable)?;
-        keys.keep_of_another(&self.dir, self.place().path, public).map_err(|error| unusable(&error))?;
+        keys.keep_of_another(&self.dir, self.place().path, public)?;
         Ok(Arc::clone(keys))
     }
 
     /// The keys that a start would find; `None`: it would make one.
     pub fn keys_of_a_start(&self, config: &Config, handoff_path: &Path) -> Result<Option<Keys>, Unusable> {
-        with_places(config, handoff_path, self.place(), Keys::check).map_err(|error| unusable(&error))
+        Ok(with_places(config, handoff_path, self.place(), Keys::check)?)
     }
 
     /// Adds a root key to the key file; see [`Keys::rotate`].
     pub fn rotate_keys(&self, config: &Config, handoff_path: &Path) -> Result<Keys, Unusable> {
-        with_places(config, handoff_path, self.place(), Keys::rotate).map_err(|error| unusable(&error))
+        Ok(with_places(config, handoff_path, self.place(), Keys::rotate)?)
     }
 }
 
@@ -159,8 +159,8 @@ struct Place<'p> {
     sealed: bool,
 }
 
-fn unusable(error: &KeyError) -> Unusable {
-    Unusable::new(error.code(), error.to_string())
+fn unusable(error: &Arc<KeyError>) -> Unusable {
+    Unusable::Keys(Arc::clone(error))
 }
 
 /// Passes on where the keys of a state are looked for.

@@ -30,13 +30,13 @@ impl WriteAccess {
 
 /// Threat A03: a user who may rename in the handoff directory may replace its parts.
 pub(super) fn check_writers(config: &Config, path: &Path, handoff: &Dir) -> Result<(), Unusable> {
-    let mode = handoff.meta().map_err(|error| Unusable::setting_up(path, &error))?.mode;
+    let mode = handoff.meta().map_err(|error| Unusable::setting_up(path, error))?.mode;
     match WriteAccess::of(mode) {
         WriteAccess::Nobody => return Ok(()),
         WriteAccess::Everybody if !config.fixed.allow_unsafe_handoff => {
             let message =
                 format!("{} is writable by everybody and not sticky (mode {mode:04o})", path.display());
-            return Err(Unusable::new(Code::UnsafeDirectory, message));
+            return Err(Unusable::unfit(Code::UnsafeDirectory, message));
         }
         WriteAccess::Everybody | WriteAccess::Group => {}
     }

@@ -28,16 +28,43 @@ const GROUP_READ: u32 = 0o040;
 const OTHERS: u32 = 0o007;
 const WRITABLE: u32 = 0o022;
 
+/// What is wrong with a key file.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFlaw {
+    /// It, or what lies beside it, cannot be read or written.
+    #[error("{0}")]
+    File(#[from] io::Error),
+    /// It holds no key.
+    #[error("{0}")]
+    Key(#[from] BadKey),
+    /// A rule for key files is broken.
+    #[error("{0}")]
+    Rule(String),
+}
+
+impl From<String> for KeyFlaw {
+    fn from(rule: String) -> Self {
+        Self::Rule(rule)
+    }
+}
+
+impl From<&str> for KeyFlaw {
+    fn from(rule: &str) -> Self {
+        Self::Rule(rule.to_owned())
+    }
+}
+
 /// Why there is no usable key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The key file cannot be used.
-    #[error("the key file {}: {reason}", path.display())]
+    #[error("the key file {}: {flaw}", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        reason: String,
+        #[source]
+        flaw: KeyFlaw,
     },
     /// It holds other keys than those that signed before.
     #[error(
@@ -60,8 +87,8 @@ impl KeyError {
         }
     }
 
-    pub(crate) fn of(path: &Path, reason: impl std::fmt::Display) -> Self {
-        Self::Unusable { path: path.to_owned(), reason: reason.to_string() }
+    pub(crate) fn of(path: &Path, flaw: impl Into<KeyFlaw>) -> Self {
+        Self::Unusable { path: path.to_owned(), flaw: flaw.into() }
     }
 }
 

@@ -11,7 +11,7 @@ mod status;
 mod tests;
 
 pub use envelope::signed_payload;
-pub use file::{KeyError, PUBLIC_KEYS, PUBLIC_MAX, Places, ROOT_KEY, known_public};
+pub use file::{KeyError, KeyFlaw, PUBLIC_KEYS, PUBLIC_MAX, Places, ROOT_KEY, known_public};
 pub use origin::Origin;
 pub use public::{read_public, show_public};
 pub use signing::Keys;

@@ -4,6 +4,7 @@ use conductor_core::Code;
 use conductor_os::dir::Dir;
 use conductor_os::second::{self, Access};
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ pub enum ExecutableError {
     NotInPath(String),
     /// It does not exist at that path.
     #[error("porch validation failed: \"{0}\": {1}")]
-    NotFound(String, String),
+    NotFound(String, #[source] io::Error),
     /// It is not an executable file.
     #[error("porch validation failed: \"{0}\" is {1}")]
     NotExecutable(String, &'static str),
@@ -62,7 +63,7 @@ pub fn resolve(
     allow_unsafe: bool,
 ) -> Result<Executable, ExecutableError> {
     let found = if porch.contains('/') { PathBuf::from(porch) } else { along(porch, search)? };
-    let missing = |error: std::io::Error| ExecutableError::NotFound(porch.to_owned(), error.to_string());
+    let missing = |error: io::Error| ExecutableError::NotFound(porch.to_owned(), error);
     let path = found.canonicalize().map_err(missing)?;
     let meta = path.metadata().map_err(missing)?;
     if !meta.is_file() {
@@ -100,7 +101,7 @@ fn may_execute(path: &Path) -> bool {
 /// where only the owner may replace an entry.
 fn check_writers(porch: &str, path: &Path) -> Result<(), ExecutableError> {
     for place in path.ancestors() {
-        let missing = |error: std::io::Error| ExecutableError::NotFound(porch.to_owned(), error.to_string());
+        let missing = |error: io::Error| ExecutableError::NotFound(porch.to_owned(), error);
         let meta = place.metadata().map_err(missing)?;
         let sticky_directory = meta.is_dir() && meta.mode() & 0o1000 != 0;
         let by = match meta.mode() & 0o022 {
@@ -119,7 +120,7 @@ fn check_writers(porch: &str, path: &Path) -> Result<(), ExecutableError> {
 }
 
 /// Makes the output directory if it is missing; an error if it cannot be made or is not a directory.
-pub fn ensure_out(path: &Path) -> std::io::Result<PathBuf> {
+pub fn ensure_out(path: &Path) -> io::Result<PathBuf> {
     std::fs::DirBuilder::new().recursive(true).create(path)?;
     let path = path.canonicalize()?;
     Dir::open(&path)?;

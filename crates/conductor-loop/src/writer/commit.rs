@@ -1,13 +1,14 @@
 //! The writer and its store: one durable transaction for a batch, claims that are read back, and the store opened again after a
 //! failure. No file is made here.
 
+use super::broken::Broken;
 use super::gathered::Gathered;
 use super::limits::SPACE_RETRY;
 use super::message::{Ack, Full};
 use super::writer_loop::{Stopped, WriterLoop};
 use crate::store::{Flaw, Start, StoreError, Work};
+use conductor_core::Seq;
 use conductor_core::record::LastSuccess;
-use conductor_core::{Code, Seq};
 use std::sync::atomic::Ordering;
 
 impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
@@ -24,7 +25,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
                     return Ok(lasts);
                 }
                 Err(error @ StoreError::NoSpace(_)) => {
-                    self.wait_for_space(&error)?;
+                    self.wait_for_space(error)?;
                     self.reopen()?;
                 }
                 // A read failed in between; all or nothing of this commit is durable, and it may be repeated.
@@ -32,7 +33,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
                     failed_before = true;
                     self.reopen()?;
                 }
-                Err(error) => return Err(self.fatal(error.code(), &error.to_string())),
+                Err(error) => return Err(self.fatal(error)),
             }
         }
     }
@@ -43,8 +44,8 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             match self.store.reopen() {
                 Ok(()) => return Ok(()),
                 // Busy: a command reads the store, for as long as one answer takes.
-                Err(error @ (StoreError::NoSpace(_) | StoreError::Busy)) => self.wait_for_space(&error)?,
-                Err(error) => return Err(self.fatal(error.code(), &error.to_string())),
+                Err(error @ (StoreError::NoSpace(_) | StoreError::Busy)) => self.wait_for_space(error)?,
+                Err(error) => return Err(self.fatal(error)),
             }
         }
     }
@@ -62,7 +63,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
                 Ok((claim, start)) => {
                     acks.push(Ack::Recalled { claim: Box::new(claim), started: Start::so_far(start) });
                 }
-                Err(error) => return Err(self.fatal(error.code(), &error.to_string())),
+                Err(error) => return Err(self.fatal(error)),
             }
         }
         (self.report)(acks);
@@ -75,15 +76,14 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         match self.store.has_failed() {
             Ok(false) => Ok(()),
             Ok(true) | Err(StoreError::NoSpace(_) | StoreError::Busy) => self.reopen(),
-            Err(error) => Err(self.fatal(error.code(), &error.to_string())),
+            Err(error) => Err(self.fatal(error)),
         }
     }
 
-    fn wait_for_space(&mut self, error: &StoreError) -> Result<(), Stopped> {
+    fn wait_for_space(&mut self, error: StoreError) -> Result<(), Stopped> {
         self.set_full(Some(Full::State));
         if self.abandon.load(Ordering::Acquire) {
-            let reason = format!("stopped before the state could be written: {error}");
-            return Err(self.fatal(Code::DiskFull, &reason));
+            return Err(self.fatal(Broken::StoppedBeforeState(error)));
         }
         std::thread::sleep(SPACE_RETRY); // Waits for space: no command can be answered before.
         Ok(())

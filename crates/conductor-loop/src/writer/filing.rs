@@ -1,6 +1,7 @@
 //! The writer's work between commit and files: the choice of their names, and retries when space, a descriptor or memory is
 //! lacking.
 
+use super::broken::Broken;
 use super::limits::SPACE_RETRY;
 use super::message::{Ack, Full, Publication, PublicationKind};
 use super::publish::{self, Filing, PublishError};
@@ -188,12 +189,12 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     /// Ends the writer after a failure that it cannot handle.
     pub(super) fn broken(&self, error: PublishError) -> Stopped {
         match error {
-            PublishError::Store(error) => self.fatal(error.code(), &format!("archiving: {error}")),
+            PublishError::Store(cause) => self.fatal(Broken::Records { attempt: "archiving", cause }),
             PublishError::Io { what, source } | PublishError::Status { what, source } => {
-                self.fatal(Code::StoreFailed, &format!("{what}: {source}"))
+                self.fatal(Broken::file(what)(source))
             }
-            PublishError::NoSpace => self.fatal(Code::DiskFull, "no space to choose a name in the archive"),
-            PublishError::Occupied => self.fatal(Code::StoreFailed, "there is no free name in the archive"),
+            PublishError::NoSpace => self.fatal(Broken::NoSpaceForName),
+            PublishError::Occupied => self.fatal(Broken::NoFreeName),
             PublishError::Stopped => Stopped, // It has been reported.
         }
     }

@@ -1,11 +1,12 @@
 //! The writer's commands and answers, and the values that they carry.
 
+use super::broken::Broken;
 use crate::payload::Payload;
 use conductor_core::name::TakenName;
 use conductor_core::query::Held;
 use conductor_core::ready::Reasons;
 use conductor_core::record::{Claim, Clearance, LastSuccess, Outcome};
-use conductor_core::{Attempt, Code, Seq, Slot};
+use conductor_core::{Attempt, Seq, Slot};
 use conductor_evidence::Record;
 use conductor_evidence::tree::Point;
 use crossbeam_channel::Sender;
@@ -210,10 +211,5 @@ pub enum Ack {
     /// The retention removed this many outcomes.
     Retained(u64),
     /// No write can become durable any more; the process must end.
-    Fatal {
-        /// The stable code.
-        code: Code,
-        /// The failure.
-        reason: String,
-    },
+    Fatal(Broken),
 }

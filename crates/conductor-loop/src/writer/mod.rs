@@ -6,6 +6,7 @@
 
 mod audit;
 mod batch;
+mod broken;
 mod clocks;
 mod commit;
 mod drafts;
@@ -30,6 +31,7 @@ mod turn;
 mod writer_loop;
 
 pub use audit::{Audit, AuditDoor};
+pub use broken::Broken;
 pub use entries::{admin as admin_entry, filed as filed_entries, taken as taken_entry};
 pub use head::Head;
 pub use message::{Ack, Again, Command, Full, Holding, NewClaim, Publication, PublicationKind, Source};

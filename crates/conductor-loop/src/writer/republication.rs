@@ -1,5 +1,6 @@
 //! What is published again: the outcomes that an earlier daemon decided, before any newer one, and statuses that could not be written.
 
+use super::broken::Broken;
 use super::late_statuses::RETRY;
 use super::limits::BATCH_MAX;
 use super::message::{Ack, Again, Publication, PublicationKind, Source};
@@ -22,8 +23,8 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         let mut acks = Vec::new();
         while let Some(Again { seq, taken }) = self.again.front().cloned() {
             let settled = self.store.settled(seq);
-            let settled =
-                settled.map_err(|error| self.fatal(error.code(), &format!("publishing again: {error}")))?;
+            let attempt = "publishing again";
+            let settled = settled.map_err(|cause| self.fatal(Broken::Records { attempt, cause }))?;
             let mut filing = Filing::from(settled_before(seq, settled, taken));
             if !self.publish_one(&mut filing)? {
                 break;
@@ -53,8 +54,8 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         let mut written = 0;
         while let Some(&seq) = self.late.seqs.get(written).filter(|_| written < AT_ONCE) {
             let settled = self.store.settled(seq);
-            let settled = settled
-                .map_err(|error| self.fatal(error.code(), &format!("writing a status again: {error}")))?;
+            let attempt = "writing a status again";
+            let settled = settled.map_err(|cause| self.fatal(Broken::Records { attempt, cause }))?;
             let publication = settled_before(seq, settled, None);
             let mut filing = Filing { publication, progress: Progress::Archived };
             match self.publish_somewhere(&mut filing) {

@@ -13,7 +13,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         match self.clocks.look(&*self.store) {
             Ok((_, upkeep)) => Ok(upkeep),
             Err(error) => {
-                (self.report)(vec![Ack::Fatal { code: error.code(), reason: error.to_string() }]);
+                (self.report)(vec![Ack::Fatal(error.into())]);
                 Err(Stopped)
             }
         }
@@ -55,7 +55,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
                 self.has_room();
                 Ok(())
             }
-            Err(error) => Err(self.fatal(error.code(), &error.to_string())),
+            Err(error) => Err(self.fatal(error)),
         }
     }
 }

@@ -123,7 +123,7 @@ impl Office {
             Ack::FilingWaits(waits) => format!("waits {waits}"),
             Ack::Retained(removed) => format!("retained {removed}"),
             Ack::Audited(head) => format!("audited {}", head.size),
-            Ack::Fatal { code, .. } => format!("fatal {}", code.id()),
+            Ack::Fatal(broken) => format!("fatal {}", broken.code().id()),
         };
         self.acks.try_iter().map(words).collect()
     }

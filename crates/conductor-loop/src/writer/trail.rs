@@ -4,12 +4,12 @@
 //! entry of what is neither an intent nor a refusal.
 
 use super::audit::GONE_GRACE;
+use super::broken::Broken;
 use super::entries::{filed, held, taken};
 use super::gathered::Gathered;
 use super::limits::SPACE_RETRY;
 use super::message::{Ack, Full};
 use super::writer_loop::{Stopped, WriterLoop};
-use conductor_core::Code;
 use conductor_evidence::TrailError;
 use jiff::Timestamp;
 use std::sync::atomic::Ordering;
@@ -27,9 +27,9 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         auditing.pending.extend(gathered.holds.iter().map(|(holding, _)| held(holding)));
         auditing.asks_sync |= !gathered.holds.is_empty();
         while let Some(error) = self.append_pending()? {
-            let code = self.tell_what_lacks(&error);
+            self.tell_what_lacks(&error);
             if self.abandon.load(Ordering::Acquire) {
-                return Err(self.fatal(code, &format!("stopped before the audit trail: {error}")));
+                return Err(self.fatal(Broken::StoppedBeforeTrail(error)));
             }
             std::thread::sleep(SPACE_RETRY); // Waits for space: nothing may go on before.
         }
@@ -37,13 +37,12 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     }
 
     /// Tells why the trail waits: for space, or for a descriptor or memory.
-    pub(super) fn tell_what_lacks(&mut self, error: &TrailError) -> Code {
+    pub(super) fn tell_what_lacks(&mut self, error: &TrailError) {
         if let TrailError::NoSpace(_) = error {
             self.set_full(Some(Full::Files));
-            return Code::DiskFull;
+        } else {
+            self.note_shortage(None, &error.to_string());
         }
-        self.note_shortage(None, &error.to_string());
-        Code::StoreFailed
     }
 
     /// Appends what waits, and ends the epoch, when it is time and no batch came.
@@ -89,7 +88,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
                 Ok(None)
             }
             Err(error) if error.waits() => Ok(Some(error)),
-            Err(error) => Err(self.fatal(Code::StoreFailed, &error.to_string())),
+            Err(error) => Err(self.fatal(error)),
         }
     }
 
@@ -113,10 +112,10 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             Err(error @ TrailError::Gone(_)) => {
                 let since = *auditing.gone_since.get_or_insert(now);
                 if now.duration_since(since) >= GONE_GRACE {
-                    return Err(self.fatal(Code::AuditDamaged, &error.to_string()));
+                    return Err(self.fatal(error));
                 }
             }
-            Err(error) => return Err(self.fatal(Code::StoreFailed, &error.to_string())),
+            Err(error) => return Err(self.fatal(error)),
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! and the turn that ends a clean stop.
 
 use super::audit::Auditing;
+use super::broken::Broken;
 use super::gathered::Gathered;
 use super::limits::{SYNC_AFTER, SYNC_AT};
 use super::message::{Ack, Command, NewClaim};
@@ -10,7 +11,6 @@ use super::publish::Filing;
 use super::writer_loop::{Stopped, WriterLoop};
 use crate::handoff::TakenFiles;
 use crate::store::Work;
-use conductor_core::Code;
 use conductor_core::name::TakenName;
 use conductor_core::record::{Clearance, LastSuccess};
 use std::io;
@@ -99,7 +99,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
 
     /// A failed sync is never repeated and trusted: a restart reads the state on the disk.
     fn believe(&self, what: &str, result: io::Result<()>) -> Result<(), Stopped> {
-        result.map_err(|error| self.fatal(Code::StoreFailed, &format!("syncing {what}: {error}")))
+        result.map_err(|error| self.fatal(Broken::file(format!("syncing {what}"))(error)))
     }
 
     fn answer(&mut self, work: &Gathered, took: Duration, lasts: Vec<Option<LastSuccess>>) {
@@ -136,7 +136,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
             self.published_since = None;
             self.audit_sync_begins()?;
             let sent = self.to_sync.send(std::mem::take(&mut self.published));
-            sent.map_err(|_| self.fatal(Code::StoreFailed, "the thread that syncs files has ended"))?;
+            sent.map_err(|_| self.fatal(Broken::NoSync))?;
             self.sync_under_way = true;
         }
         Ok(())

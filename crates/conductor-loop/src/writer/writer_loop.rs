@@ -2,6 +2,7 @@
 //! in files that are named for each step.
 
 use super::audit::{Audit, Auditing};
+use super::broken::Broken;
 use super::clocks::Clocks;
 use super::head::Head;
 use super::late_statuses::Late;
@@ -11,9 +12,9 @@ use super::publish::Filing;
 use super::sweep::Sweep;
 use crate::handoff::Dirs;
 use crate::store::Ledger;
+use conductor_core::Seq;
 use conductor_core::attestation::Attest;
 use conductor_core::shortage::Shortage;
-use conductor_core::{Code, Seq};
 use crossbeam_channel::Sender;
 use jiff::SignedDuration;
 use std::collections::VecDeque;
@@ -124,8 +125,9 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         }
     }
 
-    pub(super) fn fatal(&self, code: Code, reason: &str) -> Stopped {
-        (self.report)(vec![Ack::Fatal { code, reason: reason.to_owned() }]);
+    /// Reports why the writer ends.
+    pub(super) fn fatal(&self, why: impl Into<Broken>) -> Stopped {
+        (self.report)(vec![Ack::Fatal(why.into())]);
         Stopped
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::writer::audit::Auditing;
-use crate::writer::{Audit, AuditDoor};
+use crate::writer::{Audit, AuditDoor, Broken};
 use conductor_core::Code;
 use conductor_core::query::Held;
 use conductor_crypto::{SealKey, SigningKey};
@@ -102,7 +102,8 @@ fn what_the_trail_lacks_is_told_by_its_name_and_the_end_of_it_too() {
     office.writer_loop.clock = || Instant::now() + AHEAD.get();
     let lacking = || TrailError::Lacking(io::Error::from_raw_os_error(24));
     let no_space = TrailError::NoSpace(io::Error::from_raw_os_error(28));
-    assert_eq!(office.writer_loop.tell_what_lacks(&lacking()), Code::StoreFailed);
+    office.writer_loop.tell_what_lacks(&lacking());
+    assert_eq!(Broken::StoppedBeforeTrail(lacking()).code(), Code::StoreFailed);
     assert!(office.said().is_empty(), "what passes at once is not told");
     AHEAD.set(Duration::from_secs(6));
     office.writer_loop.tell_what_lacks(&lacking());
@@ -121,6 +122,7 @@ fn what_the_trail_lacks_is_told_by_its_name_and_the_end_of_it_too() {
     office.said();
     office.writer_loop.append_pending().ok().unwrap();
     assert_eq!(office.said(), ["waits false"]);
-    assert_eq!(office.writer_loop.tell_what_lacks(&no_space), Code::DiskFull);
+    office.writer_loop.tell_what_lacks(&no_space);
     assert_eq!(office.said(), ["full true"]);
+    assert_eq!(Broken::StoppedBeforeTrail(no_space).code(), Code::DiskFull);
 }
