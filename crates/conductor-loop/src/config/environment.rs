@@ -1,7 +1,8 @@
 //! The `CONDUCTOR_*` variables of the process: read once, all of them as text, and checked against the known names. An
 //! empty one counts as unset: compose files and CI write `X=${X:-}`.
 
-use super::{ConfigError, SETTINGS, Setting};
+use super::error::ConfigError;
+use super::settings::{SETTINGS, Setting};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;

@@ -1,6 +1,6 @@
 //! Errors of a configuration: the setting, its origin, and the correct form.
 
-use super::Origin;
+use super::origin::Origin;
 use conductor_core::Code;
 
 /// An error in the configuration.

@@ -1,6 +1,8 @@
 //! The TOML file: the same keys as the flags, `-` and `_` alike. Unknown keys are errors with a suggestion.
 
-use super::{ConfigError, SETTINGS};
+use super::error::ConfigError;
+use super::origin::Origin;
+use super::settings::SETTINGS;
 use conductor_os::plain::read_plain;
 use conductor_porch::Routes;
 use std::path::Path;
@@ -81,8 +83,7 @@ fn entry(
                 kind => format!("a {kind}"),
             };
             let reason = format!("{kind} cannot be the value; write text, a number, true or false");
-            let origin =
-                super::Origin::File(line.map_or_else(|| path.to_owned(), |line| format!("{path}:{line}")));
+            let origin = Origin::File(line.map_or_else(|| path.to_owned(), |line| format!("{path}:{line}")));
             return Err(ConfigError::BadValue { key: setting.key, origin, reason });
         }
     };

@@ -1,38 +1,14 @@
 //! The layers of values: default < file < environment < flag, each value with its origin.
 
 use super::environment::Environment;
+use super::error::ConfigError;
+use super::file;
+use super::origin::{Origin, Raw};
+use super::projected::Projected;
 use super::settings::{SETTINGS, Setting};
-use super::{ConfigError, Projected, file};
 use conductor_porch::Routes;
 use std::collections::BTreeMap;
 use std::path::Path;
-
-/// The origin of a value. Later ones win.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Origin {
-    /// Built in.
-    Default,
-    /// The configuration file.
-    File(String),
-    /// An environment variable.
-    Environment(&'static str),
-    /// A command line flag.
-    Flag,
-}
-
-impl std::fmt::Display for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Origin::Default => f.write_str("default"),
-            Origin::File(path) => write!(f, "file {path}"),
-            Origin::Environment(name) => write!(f, "environment {name}"),
-            Origin::Flag => f.write_str("flag"),
-        }
-    }
-}
-
-/// A value as text, with its origin.
-pub type Raw = BTreeMap<&'static str, (String, Origin)>;
 
 /// All layers together: the settings, and the routes, which only a file can hold.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,8 @@
 //! From the text of each setting to a checked value. The first problem is the error, with the origin of the value.
 
-use super::{Backups, ConfigError, Confine, Egress, Endpoint, Origin, Period, Raw, Tls};
+use super::choices::{Backups, Confine, Egress, Endpoint, Period, Tls};
+use super::error::ConfigError;
+use super::origin::{Origin, Raw};
 use conductor_core::name::{Names, Pattern};
 use conductor_core::units::{format_duration, parse_duration, parse_size};
 use conductor_crypto::age::Recipient;
