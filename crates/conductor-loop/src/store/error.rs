@@ -4,7 +4,7 @@ use conductor_core::{Code, Seq};
 use conductor_os::is_no_space;
 use std::io;
 
-use super::transfer::ImportError;
+use super::import_error::ImportError;
 
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! Outcomes from elsewhere become records of a store: those of an import, of the store that was there before, of the statuses. They are
 //! passed one at a time and more than once, so that memory holds a few bytes of each, whatever it says.
 
+use super::outcomes::Outcomes;
 use super::{Extent, Hold, Ledger, Rescued, Salvaged, StoreError, Work};
 use conductor_core::record::{Claim, Outcome, Status};
 use conductor_core::{Code, Seq};
@@ -10,18 +11,6 @@ use std::collections::{HashMap, HashSet};
 
 /// Outcomes per transaction.
 const CHUNK: usize = 1_000;
-
-/// Outcomes from elsewhere.
-pub trait Outcomes {
-    /// Passes each of them. An error of `pass` ends it.
-    fn each(&self, pass: &mut dyn FnMut(Outcome) -> Result<(), StoreError>) -> Result<(), StoreError>;
-}
-
-impl Outcomes for Vec<Outcome> {
-    fn each(&self, pass: &mut dyn FnMut(Outcome) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        self.iter().cloned().try_for_each(pass)
-    }
-}
 
 /// Those of other numbers than these.
 struct Besides<'o> {

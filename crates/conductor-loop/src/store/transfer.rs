@@ -1,7 +1,10 @@
 //! Exports JSON lines, and imports them or the plain state file of the Go version.
 
+use super::error::StoreError;
+use super::extent::Extent;
+use super::import_error::{EXPORT_VERSION, FORMAT, ImportError};
+use super::ledger::Ledger;
 use super::take_over::{Added, add};
-use super::{Extent, Ledger, StoreError};
 use conductor_core::record::{Outcome, PROCESSED_BY, Status, VERSION, one_line};
 use conductor_core::{Digest, Seq};
 use jiff::Timestamp;
@@ -18,9 +21,6 @@ struct Header {
     last_seq: Seq,
 }
 
-const FORMAT: &str = "conductor-loop state";
-/// Version of the export; independent of the store's layout.
-const EXPORT_VERSION: u32 = 1;
 /// The largest file to import: a million entries of the Go version are about 300 MB.
 const IMPORT_MAX: u64 = 2 << 30;
 
@@ -31,50 +31,6 @@ pub struct ImportCount {
     pub imported: u64,
     /// Entries that existed already or could not be used.
     pub skipped: u64,
-}
-
-/// Why a file cannot be imported.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// It cannot be read, or is no text.
-    #[error("the file cannot be read as UTF-8 text: {0}")]
-    Unreadable(#[source] io::Error),
-    /// It would be read in part only.
-    #[error("the file has more than {most} bytes")]
-    TooLarge {
-        /// The most that are read.
-        most: u64,
-    },
-    /// It is the export of another program, or of another version.
-    #[error("it says '{format}' version {version}; expected '{FORMAT}' version {EXPORT_VERSION}")]
-    OtherFormat {
-        /// The format that it names.
-        format: String,
-        /// The version that it names.
-        version: u32,
-    },
-    /// A line of an export is no record.
-    #[error("line {line}: {source}")]
-    Line {
-        /// The line, from 1.
-        line: usize,
-        /// Why.
-        source: serde_json::Error,
-    },
-    /// A record of an export has another version.
-    #[error("line {line}: record version {version}")]
-    RecordVersion {
-        /// The line, from 1.
-        line: usize,
-        /// The version.
-        version: u8,
-    },
-    /// It is in neither form.
-    #[error("neither an export nor a Go state file: {0}")]
-    Neither(#[source] serde_json::Error),
-    /// It is of a Go version that is not known.
-    #[error("a Go state file of unknown version '{0}'")]
-    GoVersion(String),
 }
 
 /// The state file of the Go version: `states` by path.

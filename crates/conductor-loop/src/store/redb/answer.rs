@@ -1,8 +1,7 @@
 //! The store as a [`Ledger`]: each call is one transaction.
 
 use super::layout::{COUNTS, DESTINATION, HELD, IMPORTED, OPEN, OUTCOMES, OWNERS, TARGETS, UPKEEP};
-use super::open::Opened;
-use super::sealed::Sealing;
+use super::opened::Store;
 use super::{batch, index, pending};
 use crate::store::{
     Counts, Extent, Ledger, Page, Part, Pending, Search, Settled, Start, StoreError, Upkeep, Work,
@@ -11,21 +10,7 @@ use conductor_core::intent::TargetKey;
 use conductor_core::query::Held;
 use conductor_core::record::{Claim, LastSuccess, Outcome};
 use conductor_core::{Digest, Seq};
-use conductor_os::dir::Dir;
 use jiff::Timestamp;
-use std::sync::{Arc, RwLock};
-
-/// Name of the store file in the state directory.
-pub const FILE: &str = "ledger.redb";
-
-/// The open store.
-#[derive(Debug)]
-pub struct Store {
-    pub(super) dir: Arc<Dir>,
-    pub(super) sealing: Sealing,
-    /// `None` only while it is being opened again after a full disk.
-    pub(super) database: RwLock<Option<Opened>>,
-}
 
 impl Ledger for Store {
     fn commit(&self, work: &Work<'_>) -> Result<Vec<Option<LastSuccess>>, StoreError> {

@@ -2,9 +2,10 @@
 
 use super::layout::{
     FORMER_OWNERS, FORMER_STARTS, HELD, IMPORTED, LAYOUT, LINEAGE, META, OPEN, OUTCOMES, OWNERS, REPORTS,
-    STARTED, TARGETS, VERSION,
+    STARTED, TARGETS,
 };
 use super::table::{Reading, Writing};
+use super::version::VERSION;
 use super::{batch, index};
 use crate::store::StoreError;
 use crate::store::pending::Start;

@@ -1,8 +1,9 @@
 //! The forms of values as bytes. Bytes are accepted only if they are exactly what this program writes, or wrote in an
 //! earlier version.
 
+use super::version::VERSION;
 use crate::store::pending::{Start, Unfinished};
-use crate::store::{BadRecord, StoreError, VERSION};
+use crate::store::{BadRecord, StoreError};
 use conductor_core::record::{self, Claim};
 use conductor_core::{Attempt, Seq};
 use serde::{Serialize, de::DeserializeOwned};

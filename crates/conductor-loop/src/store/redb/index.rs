@@ -1,8 +1,9 @@
 //! The indexes of outcomes. A row is made and removed in the transaction that makes, changes or removes its outcome. A
 //! found outcome is checked against its term: a wrong row is damage.
 
-use super::layout::{OPEN, OUTCOMES, TERMS, TIMES, VERSION};
+use super::layout::{OPEN, OUTCOMES, TERMS, TIMES};
 use super::table::{Reading, Writing};
+use super::version::VERSION;
 use crate::store::ledger::archived_name;
 use crate::store::{Damage, DecidedAt, Flaw, Page, Part, Search, StoreError, Term};
 use conductor_core::Seq;

@@ -1,9 +1,10 @@
 //! The store's file while it is open: whether it is still at its path, and its restoration after it was removed. The open
 //! file has all records, whatever happened to its name.
 
+use super::batch;
 use super::mark::Mark;
 use super::open::DRAFT;
-use super::{FILE, Store, batch};
+use super::opened::{FILE, Store};
 use crate::store::StoreError;
 use conductor_os::dir::{Dir, Meta};
 use std::io;

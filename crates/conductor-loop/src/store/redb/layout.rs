@@ -15,9 +15,6 @@ use conductor_core::{Attempt, Seq};
 use serde::{Serialize, de::DeserializeOwned};
 use std::marker::PhantomData;
 
-/// Version of the layout. An earlier version is converted, a later one is refused.
-pub const VERSION: u32 = 3;
-
 /// Unfinished intents: claim and bytes. An entry leaves only after its published files are durable.
 pub(super) const OPEN: Table<SeqKey, Intent> = Table::new("open");
 /// The start recorded as next or in progress, by sequence number.

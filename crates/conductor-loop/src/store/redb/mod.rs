@@ -11,20 +11,22 @@ mod keyed;
 mod layout;
 mod mark;
 mod open;
+mod opened;
 mod pending;
 mod salvage;
 mod screen;
 mod sealed;
 mod seq_key;
 mod table;
+mod version;
 
-pub use answer::{FILE, Store};
 pub use keep::Place;
-pub use layout::VERSION;
 pub use mark::MARK;
 pub use open::{Behind, Candidate};
+pub use opened::{FILE, Store};
 pub use salvage::{Rescued, Salvaged};
 pub use sealed::Sealing;
+pub use version::VERSION;
 
 #[cfg(test)]
 mod damage;

@@ -5,14 +5,15 @@
 //! size and change time has not been written since, is exempt; its records have checksums of their own, which each read
 //! checks.
 
-use super::codec::Codec;
 use super::conversion::{begin_lineage, copy_all, take_over};
-use super::layout::{LINEAGE, TABLES, VERSION, version};
+use super::layout::{LINEAGE, TABLES, version};
 use super::mark::{Left, MARK, Mark};
+use super::opened::{Access, FILE, Opened, Store};
 use super::screen::{Screen, Sharing};
 use super::sealed::{Seal, Sealing};
 use super::table::{Reading, Transaction, Writing};
-use super::{FILE, Store, batch, index};
+use super::version::VERSION;
+use super::{batch, index};
 use crate::store::{Counts, Damage, Extent, Ledger as _, StoreError};
 use conductor_core::Seq;
 use conductor_os::dir::Dir;
@@ -28,35 +29,6 @@ const CACHE_BYTES: usize = 8 << 20;
 pub(super) const DRAFT: &str = "ledger.redb.draft";
 /// Up to this size every page is read at each opening, which takes less than a tenth of a second.
 const READ_WHOLE_MAX: u64 = 32 << 20;
-
-/// The database as it was opened.
-pub(super) struct Opened {
-    database: Database,
-    pub(super) screen: Screen,
-    /// The same file, to notice its removal or replacement.
-    pub(super) file: File,
-    access: Access,
-    /// How it is sealed.
-    seal: Option<Seal>,
-    codec: Arc<dyn Codec>,
-}
-
-/// The purpose of an opening.
-#[derive(Debug)]
-enum Access {
-    /// Reading.
-    Look,
-    /// Making a new store: it has no mark yet.
-    Draft,
-    /// Writing; each commit updates the mark.
-    Write(Mark),
-}
-
-impl std::fmt::Debug for Opened {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.access.fmt(f)
-    }
-}
 
 /// A verified store that has not been opened for writing: no byte of it has changed, and none does if this is dropped.
 #[derive(Debug)]
