@@ -1,6 +1,6 @@
 //! The real daemon as a child process: its log lines, its end, its exit status.
 
-use crate::wait_until;
+use crate::patience::wait_until;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};

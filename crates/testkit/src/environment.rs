@@ -1,6 +1,7 @@
 //! A fresh directory per test: handoff, out, and a fake porch with a script.
 
-use crate::{Finished, Running};
+use crate::daemon::{Finished, Running};
+use crate::patience::wait_until;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,26 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
-
-/// The longest wait for a condition. Far above any normal duration, also on a machine with ten times the
-/// work it has room for, so that only a hang reaches it.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// Waits until the condition holds; panics with `what` after the longest wait.
-#[track_caller]
-pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    let mut pause = Duration::from_millis(3);
-    while !condition() {
-        assert!(Instant::now() < until, "waited {PATIENCE:?} in vain for: {what}");
-        // The condition is outside this process, where nothing can wake us; the pause grows with the wait, because a
-        // check may cost as much as the work it waits for.
-        std::thread::sleep(pause);
-        pause = (pause * 5 / 4).min(Duration::from_millis(50));
-    }
-}
 
 /// Path of one of this crate's programs. Built once per test process, because cargo builds for tests only the programs of
 /// their own package.
