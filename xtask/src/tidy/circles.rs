@@ -55,6 +55,45 @@ impl<'a> Visit<'a> for Paths {
     }
 }
 
+/// The names that a file has by `use`, with the path of each. What it takes whole by a glob has no name here.
+#[derive(Default)]
+struct Uses(BTreeMap<String, Vec<String>>);
+
+impl Uses {
+    fn of(text: &str) -> Self {
+        let mut uses = Self::default();
+        for item in syn::parse_file(text).unwrap().items {
+            if let syn::Item::Use(item) = item
+                && !item.attrs.iter().any(is_test_only)
+            {
+                uses.take(Vec::new(), &item.tree);
+            }
+        }
+        uses
+    }
+
+    fn take(&mut self, mut before: Vec<String>, tree: &syn::UseTree) {
+        match tree {
+            syn::UseTree::Path(path) => {
+                before.push(path.ident.to_string());
+                self.take(before, &path.tree);
+            }
+            syn::UseTree::Group(group) => group.items.iter().for_each(|tree| self.take(before.clone(), tree)),
+            syn::UseTree::Name(name) => self.name(before, &name.ident, &name.ident),
+            syn::UseTree::Rename(name) => self.name(before, &name.ident, &name.rename),
+            syn::UseTree::Glob(_) => {}
+        }
+    }
+
+    fn name(&mut self, mut before: Vec<String>, there: &syn::Ident, here: &syn::Ident) {
+        // `a::{self}` is a module, whose own path the other files write.
+        if there != "self" {
+            before.push(there.to_string());
+            self.0.insert(here.to_string(), before);
+        }
+    }
+}
+
 /// The module that a file is, by its path below `src`.
 fn module_of(path: &str) -> Module {
     let path = path.strip_suffix(".rs").unwrap_or(path);
@@ -65,15 +104,47 @@ fn module_of(path: &str) -> Module {
     module
 }
 
-/// The module of the crate that a path in another one leads to.
-fn target(from: &Module, path: &[String], known: &BTreeMap<Module, BTreeSet<Module>>) -> Option<Module> {
+/// What is known of a crate: its modules, and where the names are that a module has from others.
+#[derive(Default)]
+struct Crate {
+    modules: BTreeSet<Module>,
+    borrowed: BTreeMap<(Module, String), Module>,
+}
+
+impl Crate {
+    fn of(files: &[(Module, &str)]) -> Self {
+        let modules = files.iter().map(|(module, _)| module.clone()).collect();
+        let mut known = Self { modules, ..Self::default() };
+        let uses: Vec<(&Module, BTreeMap<String, Vec<String>>)> =
+            files.iter().map(|(module, text)| (module, Uses::of(text).0)).collect();
+        // A face may have a name from another face, which has it from a file.
+        for _ in 0..9 {
+            let mut borrowed = BTreeMap::new();
+            for (module, names) in &uses {
+                for (name, path) in names {
+                    if let Some(module_of_name) = target(module, path, &known) {
+                        borrowed.insert(((*module).clone(), name.clone()), module_of_name);
+                    }
+                }
+            }
+            if borrowed == known.borrowed {
+                return known;
+            }
+            known.borrowed = borrowed;
+        }
+        panic!("a name is handed on from face to face without an end");
+    }
+}
+
+/// The module of the crate that a path in another one leads to. A name that a face has from one of its files leads to that file.
+fn target(from: &Module, path: &[String], known: &Crate) -> Option<Module> {
     let mut at = from.clone();
     let mut rest = path;
     match path.first()?.as_str() {
         "crate" => (at, rest) = (Vec::new(), &path[1..]),
         "self" => rest = &path[1..],
         "super" => {}
-        _ if known.contains_key(&[from.as_slice(), &path[..1]].concat()) => {}
+        _ if known.modules.contains(&[from.as_slice(), &path[..1]].concat()) => {}
         _ => return None,
     }
     while rest.first().is_some_and(|word| word == "super") {
@@ -82,9 +153,9 @@ fn target(from: &Module, path: &[String], known: &BTreeMap<Module, BTreeSet<Modu
     }
     for word in rest {
         at.push(word.clone());
-        if !known.contains_key(&at) {
+        if !known.modules.contains(&at) {
             at.pop();
-            break;
+            return Some(known.borrowed.get(&(at.clone(), word.clone())).cloned().unwrap_or(at));
         }
     }
     Some(at)
@@ -111,8 +182,10 @@ fn circle(files: &[(String, String)]) -> Option<Vec<String>> {
         .collect();
     let mut left: BTreeMap<Module, BTreeSet<Module>> =
         files.iter().map(|(module, _)| (module.clone(), BTreeSet::new())).collect();
+    let known = Crate::of(&files);
     for (from, text) in files {
-        let used = Paths::of(text).0.iter().filter_map(|path| target(&from, path, &left)).collect::<Vec<_>>();
+        let used =
+            Paths::of(text).0.iter().filter_map(|path| target(&from, path, &known)).collect::<Vec<_>>();
         let others = used.into_iter().filter(|to| !to.starts_with(&from) && !from.starts_with(to));
         left.entry(from.clone()).or_default().extend(others.collect::<Vec<_>>());
     }
@@ -153,6 +226,24 @@ fn a_circle_is_seen_and_what_is_none_is_not() {
     let other = file("a.rs", "fn f() { crate::c::d::g(); }");
     let found = with(&[other, file("b.rs", "use super::a::A;"), d]).unwrap();
     assert_eq!(found, ["a uses c::d", "b uses a", "c::d uses b"]);
+}
+
+/// What a face lists comes from a file, and that file is what is used.
+#[test]
+fn a_circle_through_a_face_is_seen() {
+    let file = |path: &str, text: &str| (path.to_owned(), text.to_owned());
+    let with = |d: &str| {
+        circle(&[
+            file("lib.rs", "mod a; mod c; pub use c::D;"),
+            file("c/mod.rs", "mod d; mod e; pub use d::{D, Other as Renamed}; pub use e::E;"),
+            file("c/e.rs", "use super::Renamed; struct E;"),
+            file("a.rs", "use crate::D; use crate::c::{self, E}; struct A;"),
+            file("c/d.rs", d),
+        ])
+    };
+    assert_eq!(with("struct D; struct Other;"), None);
+    let found = with("use crate::a::A; struct D; struct Other;").unwrap();
+    assert_eq!(found, ["a uses c::d, c::e", "c::d uses a", "c::e uses c::d"]);
 }
 
 #[test]
