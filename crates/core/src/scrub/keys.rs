@@ -323,8 +323,29 @@ fn of_word(word: &str, before: Option<&str>) -> Option<Key> {
 }
 
 fn is_secret(word: &str) -> bool {
-    SECRET.contains(&word) || SUFFIXES.iter().any(|suffix| word.ends_with(suffix))
+    let [.., last, end] = word.as_bytes() else { return false };
+    let ends_as_one = ENDINGS
+        .get(usize::from(*last))
+        .is_some_and(|ends| ends[usize::from(end / 64)] >> (end % 64) & 1 == 1);
+    ends_as_one && (SECRET.contains(&word) || SUFFIXES.iter().any(|suffix| word.ends_with(suffix)))
 }
+
+/// The last two bytes of all secret words and endings, as bits: few other words end so, and each word of a text is asked for.
+static ENDINGS: [[u64; 4]; 256] = {
+    let mut bits = [[0; 4]; 256];
+    let (lists, mut list) = ([SECRET, SUFFIXES], 0);
+    while list < lists.len() {
+        let mut at = 0;
+        while at < lists[list].len() {
+            let word = lists[list][at].as_bytes();
+            let (last, end) = (word[word.len() - 2] as usize, word[word.len() - 1]);
+            bits[last][end as usize / 64] |= 1 << (end % 64);
+            at += 1;
+        }
+        list += 1;
+    }
+    bits
+};
 
 /// The words of a name in lower case; digits are separators.
 fn words(name: &str) -> Vec<String> {
