@@ -1,7 +1,8 @@
 //! A supervised child process: in a process group of its own, waited for together with its streams and other descriptors,
 //! sent TERM and then killed with its whole group. A dropped child does not keep running.
 
-use crate::process::{self, Pid, ProcessInfo};
+use crate::process::{self, Pid, ProcessId, ProcessInfo};
+use crate::raw::Spawned;
 use crate::start::Stdio;
 use crate::wake::wait_any;
 use rustix::fs::{Mode, OFlags, open};
@@ -36,8 +37,7 @@ pub(crate) struct Streams {
 /// A running child.
 #[derive(Debug)]
 pub struct Supervised {
-    number: Pid,
-    descriptor: OwnedFd,
+    process: Spawned,
     streams: Streams,
     /// Its status, once it was reaped.
     status: Option<ExitStatus>,
@@ -73,13 +73,18 @@ fn theirs(stream: Stdio, piped: impl FnOnce() -> io::Result<OwnedFd>) -> io::Res
 }
 
 impl Supervised {
-    pub(crate) fn new(number: Pid, descriptor: OwnedFd, streams: Streams) -> Self {
-        Self { number, descriptor, streams, status: None }
+    pub(crate) fn new(process: Spawned, streams: Streams) -> Self {
+        Self { process, streams, status: None }
     }
 
     /// The child's process id, which is also that of its group.
     pub fn id(&self) -> Pid {
-        self.number
+        self.process.pid
+    }
+
+    /// The child across reuse of its process id; `None`: it cannot be told.
+    pub fn identity(&self) -> Option<ProcessId> {
+        process::started_in(self.id(), &self.process.made)
     }
 
     /// Our end of its standard input, if it is a pipe and nobody has it yet.
@@ -106,7 +111,7 @@ impl Supervised {
         until: Option<Instant>,
     ) -> Found<N> {
         let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        let mut watched = vec![self.descriptor.as_fd()];
+        let mut watched = vec![self.process.descriptor.as_fd()];
         watched.extend(others.iter().flatten());
         if let Ok(ready) = wait_any(&watched, left) {
             let mut ready = ready.into_iter();
@@ -146,7 +151,7 @@ impl Supervised {
 
     fn reaped(&mut self, options: WaitOptions) -> Result<Option<ExitStatus>, Errno> {
         if self.status.is_none() {
-            let pid = self.number.raw();
+            let pid = self.id().raw();
             let found = waitpid(pid, options)?;
             self.status = found.map(|(_, status)| ExitStatus::from_raw(status.as_raw()));
         }
@@ -290,6 +295,18 @@ mod tests {
         let mut pipe = pipe(&mut child);
         said(&mut child, &mut pipe);
         assert_eq!(child.end(Duration::from_mins(1)).unwrap().code(), Some(5));
+    }
+
+    #[test]
+    fn its_identity_is_what_proc_says_of_it() {
+        // Long enough that some are made while a tick passes.
+        for _ in 0..50 {
+            let child = shell("sleep 60");
+            assert_eq!(child.identity(), process::info(child.id()).map(|info| info.id));
+            assert!(child.identity().is_some());
+        }
+        let own = process::started_in(Pid::own(), &(0..=u64::MAX));
+        assert_eq!(own, process::info(Pid::own()).map(|info| info.id), "a tick passed meanwhile");
     }
 
     #[test]

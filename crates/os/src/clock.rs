@@ -1,4 +1,4 @@
-//! The two clocks: the monotonic one, and that of file times.
+//! The clocks: the monotonic one, that of file times, and that by which the system counts the starts of processes.
 
 use std::time::Duration;
 
@@ -12,4 +12,12 @@ pub fn monotonic() -> Duration {
 pub fn wall_ns() -> i64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
     time.tv_sec.saturating_mul(1_000_000_000).saturating_add(time.tv_nsec)
+}
+
+/// Clock ticks since boot, as proc(5) has the start of a process (field 22).
+pub(crate) fn ticks_since_boot() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let whole = |number| u64::try_from(number).unwrap_or(0);
+    let a_second = rustix::param::clock_ticks_per_second();
+    whole(time.tv_sec).saturating_mul(a_second) + whole(time.tv_nsec) * a_second / 1_000_000_000
 }

@@ -143,7 +143,7 @@ impl Command {
         let directory = self.directory.as_deref().map(|directory| word(directory.as_os_str())).transpose()?;
         let (streams, theirs) = Streams::open(self.streams)
             .map_err(|error| StartError::NotSetUp { step: "opening its streams", error })?;
-        let (number, descriptor) = spawn(&Begin {
+        let spawned = spawn(&Begin {
             program: &path,
             arguments: &arguments,
             environment: &environment,
@@ -155,7 +155,7 @@ impl Command {
             limits: self.limits,
             domain: self.domain.as_ref().map(AsFd::as_fd),
         })?;
-        Ok(Supervised::new(number, descriptor, streams))
+        Ok(Supervised::new(spawned, streams))
     }
 
     /// The path of the program.

@@ -9,6 +9,7 @@ use rustix::process::{
 };
 use std::fs;
 use std::io::{self, Read};
+use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -139,6 +140,19 @@ pub fn info(pid: Pid) -> Option<ProcessInfo> {
         at_terminal: *fields.get(4)? != "0",
         zombie: matches!(*fields.first()?, "Z" | "X"),
     })
+}
+
+/// A process that was made in this time, in clock ticks since boot, and has not been reaped. The time is its start unless a
+/// tick passed meanwhile: then /proc is asked, which costs as much as a good part of making a process. It is asked for
+/// the first one too, in case its clock is not ours.
+pub(crate) fn started_in(pid: Pid, made: &RangeInclusive<u64>) -> Option<ProcessId> {
+    static SAME_CLOCK: OnceLock<bool> = OnceLock::new();
+    if made.start() == made.end() && SAME_CLOCK.get() == Some(&true) {
+        return Some(ProcessId { pid, start: *made.start() });
+    }
+    let id = info(pid)?.id;
+    SAME_CLOCK.get_or_init(|| made.contains(&id.start));
+    Some(id)
 }
 
 /// Whether a process was started by the process `ancestor`, at whatever remove. An orphan is a child of whoever adopted

@@ -8,7 +8,7 @@ mod spawn;
 
 pub use mounts::{add_to_mount, own_mounts};
 pub use peer::{Peer, peer};
-pub(crate) use spawn::{Begin, spawn};
+pub(crate) use spawn::{Begin, Spawned, spawn};
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};

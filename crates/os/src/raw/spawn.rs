@@ -4,6 +4,7 @@
 //! knows neither control groups nor limits nor another user, and looks at every signal twice.
 
 use super::{set_blocked_signals, unblock_signals};
+use crate::clock::ticks_since_boot;
 use crate::confine::limits::ResourceLimits;
 use crate::pid::Pid;
 use crate::start::{Leads, StartError};
@@ -17,6 +18,7 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::null;
 use std::sync::OnceLock;
@@ -52,6 +54,17 @@ pub(crate) struct Begin<'b> {
     pub domain: Option<BorrowedFd<'b>>,
 }
 
+/// A process that is the program.
+#[derive(Debug)]
+pub(crate) struct Spawned {
+    /// Its number.
+    pub pid: Pid,
+    /// A descriptor of it.
+    pub descriptor: OwnedFd,
+    /// When it was made, in clock ticks since boot: not before the first, not after the last.
+    pub made: RangeInclusive<u64>,
+}
+
 /// Why the child did not become the program, and the step that failed; `None`: the program was not executed.
 type Failed = (Option<&'static str>, io::Error);
 
@@ -65,10 +78,9 @@ struct Shared<'b> {
     failed: Cell<Option<(Option<&'static str>, i32)>>,
 }
 
-/// Starts the program; returns the process id and a descriptor of the process. An error: nothing was executed, and there
-/// is no child.
+/// Starts the program. An error: nothing was executed, and there is no child.
 #[expect(unsafe_code, reason = "no safe library starts a child that shares our memory until it executes")]
-pub(crate) fn spawn(begin: &Begin<'_>) -> Result<(Pid, OwnedFd), StartError> {
+pub(crate) fn spawn(begin: &Begin<'_>) -> Result<Spawned, StartError> {
     let no_process = |error| StartError::NotSetUp { step: "making a process", error };
     if begin.streams.iter().any(|stream| stream.as_raw_fd() <= 2) {
         return Err(no_process(io::Error::other("a stream of the child is one of our own")));
@@ -83,6 +95,7 @@ pub(crate) fn spawn(begin: &Begin<'_>) -> Result<(Pid, OwnedFd), StartError> {
     // A handler of ours must not run in the child, where it would act on our memory.
     let before = set_blocked_signals(u64::MAX).map_err(no_process)?;
     let under_way = UnderWay::begin();
+    let earliest = ticks_since_boot();
     // SAFETY: this thread sleeps until the child has executed the program or ended, so `shared` and `stack` outlive the
     // child's use of them; the stack is large enough, aligned, and given by its end, from which it grows down. The child
     // writes nothing of ours but the stack, `failed` and errno. The kernel writes one integer to `descriptor`, which others only read.
@@ -95,6 +108,7 @@ pub(crate) fn spawn(begin: &Begin<'_>) -> Result<(Pid, OwnedFd), StartError> {
             under_way.descriptor.as_ptr(),
         )
     };
+    let made = earliest..=ticks_since_boot();
     let killed = under_way.end();
     let cloned = if number < 0 { Err(io::Error::last_os_error()) } else { Ok(number) };
     // The mask is one that this thread had: nothing can refuse it.
@@ -120,7 +134,7 @@ pub(crate) fn spawn(begin: &Begin<'_>) -> Result<(Pid, OwnedFd), StartError> {
         });
     }
     let Some((step, error)) = shared.failed.take() else {
-        return Ok((Pid(number.unsigned_abs()), descriptor));
+        return Ok(Spawned { pid: Pid(number.unsigned_abs()), descriptor, made });
     };
     // It must be reaped; its status says nothing more.
     let _ = waitpid(Number::from_raw(number), WaitOptions::empty());
