@@ -46,9 +46,8 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         loop {
             batch.extend(commands.try_iter().take(BATCH_MAX));
             let Some(left) = self.collects_for(batch, begun) else { return };
-            if let Ok(command) = commands.recv_timeout(left) {
-                batch.push(command);
-            }
+            // What arrives meanwhile wakes nobody, which would cost more than most commands do; what cannot wait unparks.
+            std::thread::park_timeout(left);
         }
     }
 

@@ -270,6 +270,24 @@ fn the_writer_is_woken_when_a_worker_begins_to_wait() {
 }
 
 #[test]
+fn what_cannot_wait_ends_the_collecting_of_a_batch() {
+    const LONG: Duration = Duration::from_mins(1);
+    for ask in [|writer: &mut Writer| writer.set_flush(true), Writer::stop] {
+        let (commands, _received) = crossbeam_channel::unbounded();
+        let (say, told) = crossbeam_channel::bounded(1);
+        let collecting = std::thread::spawn(move || {
+            let begun = Instant::now();
+            std::thread::park_timeout(LONG);
+            say.send(begun.elapsed()).unwrap();
+        });
+        let (abandon, flush) = (Arc::default(), Arc::default());
+        let mut writer = Writer { commands, abandon, flush, refusals: None, thread: Some(collecting) };
+        ask(&mut writer);
+        assert!(told.recv().unwrap() < LONG);
+    }
+}
+
+#[test]
 fn a_turn_commits_when_there_is_something_to_commit() {
     let committed = |done: usize, batch: Vec<Command>| {
         let mut office = office();

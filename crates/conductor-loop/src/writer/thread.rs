@@ -88,7 +88,15 @@ impl Writer {
     /// Sets whether a worker waits for the disk; otherwise batches may collect.
     pub fn set_flush(&self, flush: bool) {
         if self.flush.swap(flush, Ordering::AcqRel) != flush && flush {
-            self.send(Command::Flush);
+            self.send_now(Command::Flush);
+        }
+    }
+
+    /// Queues a command for which a batch that collects is committed at once.
+    fn send_now(&self, command: Command) {
+        self.send(command);
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
         }
     }
 
@@ -99,7 +107,7 @@ impl Writer {
 
     /// Makes everything durable, then ends the thread.
     pub fn stop(&mut self) {
-        self.send(Command::Stop);
+        self.send_now(Command::Stop);
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has ended the process.
             let _ = thread.join();
