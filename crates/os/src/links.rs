@@ -25,6 +25,8 @@ pub struct Link {
 pub struct Way {
     /// The links on the way, in their order.
     pub links: Vec<Link>,
+    /// The directories, without links, that a `..` leads out of: they must be there, although nothing of them is used.
+    pub left_again: Vec<PathBuf>,
     /// The path without links; `None`: it leads nowhere.
     pub real: Option<PathBuf>,
 }
@@ -54,6 +56,7 @@ pub fn follow(path: &Path) -> Result<Way, NotFollowed> {
     let mut left: Vec<OsString> = parts_reversed(path).map(OsString::from).collect();
     while let Some(name) = left.pop() {
         if name == ".." {
+            way.left_again.push(at.clone());
             at.pop();
             continue;
         }
@@ -104,7 +107,9 @@ mod tests {
         let link = |from: &str, target: PathBuf, is_last| Link { at: at(from), target, is_last };
         let links = [link("absolute", at("relative/deep"), false), link("relative", "real".into(), false)];
         assert_eq!(way.links, links);
+        assert_eq!(way.left_again, [at("real/deep")]);
         let way = follow(&at("relative/link")).unwrap();
+        assert_eq!(way.left_again, [at("real")]);
         assert_eq!(way.real, Some(at("real/deep/file")));
         assert_eq!(way.links[1], link("real/link", "../real/deep/file".into(), true));
         assert_eq!(follow(&at("relative/none/x")).unwrap().real, None);

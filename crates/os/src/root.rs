@@ -180,7 +180,9 @@ fn build(plan: &Plan, working: &Path) -> Result<(), Refused> {
         make_parents(&root, at)?;
         symlinkat(target, &root, below(at)).map_err(refused(format_args!("symlink({})", at.display())))?;
     }
-    make_directories(&root, working)?;
+    for at in plan.left_again().chain([working]) {
+        make_directories(&root, at)?;
+    }
     change_to(&root)
 }
 

@@ -257,6 +257,30 @@ fn a_user_and_relative_paths_are_found_in_the_root() {
 }
 
 #[test]
+fn a_path_may_lead_out_of_a_directory_again_that_is_not_in_the_root() {
+    let Some(env) = rooted() else { return };
+    for made in ["beside", "deep/er", "deep/handoff", "deep/out", "deep/read"] {
+        fs::create_dir_all(env.path(made)).unwrap();
+    }
+    fs::write(env.path("deep/read/file"), "x").unwrap();
+    std::os::unix::fs::symlink(env.path("deep/er"), env.path("link")).unwrap();
+    fs::write(env.path("deep/er/other"), "x").unwrap();
+    let seen = "cd \"$(dirname \"$4\")\"; cat read/file > \"$4/seen\" && test -d er && ! test -e er/other";
+    let porch = script(&env, seen);
+    let path = |way: &str| env.path(way).display().to_string();
+    for (way, replicas) in [("link/..", 3), ("beside/../link/../er/..", 4)] {
+        let [handoff, out, read] = ["handoff", "out", "read"].map(|last| path(&format!("{way}/{last}")));
+        fs::write(env.path("deep/handoff/intent-x.json"), flat("x", replicas)).unwrap();
+        let mut command = Command::new(env.program());
+        command.args(["-once", "-chroot-enabled", "-user", "root", "-debounce", "0", "-allow-unsafe-porch"]);
+        command.args(["-handoff", &handoff, "-out", &out, "-porch-read", &read, "-porch", &porch]);
+        command.current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");
+        Running::start(command).wait().expect(0);
+        assert_eq!(fs::read_to_string(env.path("deep/out/seen")).unwrap(), "x", "{way}");
+    }
+}
+
+#[test]
 fn without_the_right_to_mount_the_start_is_refused_with_call_and_reason() {
     if !is_root() || !has("setpriv") {
         eprintln!("NOT TESTED: it takes root and setpriv");

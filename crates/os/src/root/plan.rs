@@ -2,7 +2,7 @@
 
 use super::{Grant, Refused};
 use crate::links::follow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Plan {
     mounts: BTreeMap<PathBuf, Grant>,
     links: BTreeMap<PathBuf, PathBuf>,
+    /// What a `..` in a path leads out of: empty directories, where no place shows them.
+    left_again: BTreeSet<PathBuf>,
 }
 
 impl Plan {
@@ -46,6 +48,7 @@ impl Plan {
             Refused { text: failed.to_string(), denied }
         })?;
         self.links.extend(way.links.into_iter().map(|link| (link.at, link.target)));
+        self.left_again.extend(way.left_again);
         Ok(way.real)
     }
 
@@ -64,13 +67,24 @@ impl Plan {
 
     /// The links to be made; those below a place of the machine stand there.
     pub(super) fn links(&self) -> impl Iterator<Item = (&Path, &Path)> {
+        let links = self.links.iter().map(|(at, target)| (at.as_path(), target.as_path()));
+        let is_free = self.is_free();
+        links.filter(move |(at, _)| is_free(at))
+    }
+
+    /// The directories to be made for nothing but a `..` in a path; likewise.
+    pub(super) fn left_again(&self) -> impl Iterator<Item = &Path> {
+        let is_free = self.is_free();
+        self.left_again.iter().map(PathBuf::as_path).filter(move |at| is_free(at))
+    }
+
+    /// Whether a path is in no place of the machine.
+    fn is_free(&self) -> impl Fn(&Path) -> bool {
         let mounts = self.mounts();
-        let is_free = move |at: &Path| {
+        move |at| {
             let above = mounts.iter().rev().find(|(above, _)| at.starts_with(above));
             above.is_none_or(|(_, grant)| *grant == Grant::Fresh)
-        };
-        let links = self.links.iter().map(|(at, target)| (at.as_path(), target.as_path()));
-        links.filter(move |(at, _)| is_free(at))
+        }
     }
 }
 
@@ -123,5 +137,7 @@ mod tests {
         plan.add_link("/bin", "usr/bin");
         let links = plan.links().map(|(at, _)| at.to_str().unwrap()).collect::<Vec<_>>();
         assert_eq!(links, ["/bin", "/tmp/link"]);
+        plan.left_again.extend(["/opt/tool", "/srv/a", "/tmp/b"].map(PathBuf::from));
+        assert_eq!(plan.left_again().collect::<Vec<_>>(), [Path::new("/srv/a"), Path::new("/tmp/b")]);
     }
 }
