@@ -4,7 +4,6 @@ use crate::env;
 use conductor_testkit::{TestEnv, flat, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::cell::RefCell;
-use std::fs;
 use std::io::Read;
 use std::process::{Child, Stdio};
 
@@ -53,14 +52,14 @@ fn a_log_that_nobody_reads_stops_nothing() {
 
 #[test]
 fn lines_that_found_no_room_are_counted_and_said() {
+    // In lines that together are more than the pipe and the buffer of a mebibyte hold.
+    const REFUSED: usize = 2_500;
     let env = env();
-    // Each is left and logged once: more than the pipe and the buffer of a mebibyte hold together.
-    for i in 0..3_000 {
-        fs::create_dir(env.handoff(&name(i))).unwrap();
+    let mut daemon = Unread::start(&env, &["-log-level", "debug"]);
+    for i in 0..REFUSED {
+        env.drop_file(&name(i), "{}");
     }
-    let mut daemon = Unread::start(&env, &[]);
-    env.drop_file("intent-first.json", flat("first", 3));
-    env.wait_status("intent-first.json");
+    wait_until("all are refused", || env.names("status").len() == REFUSED);
     let mut stderr = daemon.0.stderr.take().unwrap();
     let reader = std::thread::spawn(move || {
         let mut text = String::new();
