@@ -8,6 +8,33 @@ use syn::visit::{self, Visit};
 /// A module by its path below the crate's root.
 type Module = Vec<String>;
 
+/// What a `use` brings into a file.
+struct Used {
+    path: Vec<String>,
+    /// The name that it has there; `None`: all of it is taken, by a glob.
+    name: Option<String>,
+}
+
+/// All that a `use` brings into a file.
+fn uses_of(tree: &syn::UseTree) -> Vec<Used> {
+    let one = |there: &syn::Ident, here: &syn::Ident| {
+        vec![Used { path: vec![there.to_string()], name: Some(here.to_string()) }]
+    };
+    match tree {
+        syn::UseTree::Path(path) => {
+            let mut all = uses_of(&path.tree);
+            for used in &mut all {
+                used.path.insert(0, path.ident.to_string());
+            }
+            all
+        }
+        syn::UseTree::Group(group) => group.items.iter().flat_map(uses_of).collect(),
+        syn::UseTree::Name(name) => one(&name.ident, &name.ident),
+        syn::UseTree::Rename(name) => one(&name.ident, &name.rename),
+        syn::UseTree::Glob(_) => vec![Used { path: Vec::new(), name: None }],
+    }
+}
+
 /// What the paths of a file begin with, outside its tests: each as far as it may name a module.
 #[derive(Default)]
 struct Paths(BTreeSet<Vec<String>>);
@@ -17,22 +44,6 @@ impl Paths {
         let mut paths = Self::default();
         paths.visit_file(&syn::parse_file(text).unwrap());
         paths
-    }
-
-    fn take(&mut self, mut before: Vec<String>, tree: &syn::UseTree) {
-        match tree {
-            syn::UseTree::Path(path) => {
-                before.push(path.ident.to_string());
-                self.take(before, &path.tree);
-            }
-            syn::UseTree::Group(group) => group.items.iter().for_each(|tree| self.take(before.clone(), tree)),
-            syn::UseTree::Name(syn::UseName { ident })
-            | syn::UseTree::Rename(syn::UseRename { ident, .. }) => {
-                before.push(ident.to_string());
-                self.0.insert(before);
-            }
-            syn::UseTree::Glob(_) => drop(self.0.insert(before)),
-        }
     }
 }
 
@@ -45,7 +56,7 @@ impl<'a> Visit<'a> for Paths {
 
     fn visit_item_use(&mut self, item: &'a syn::ItemUse) {
         if !item.attrs.iter().any(is_test_only) {
-            self.take(Vec::new(), &item.tree);
+            self.0.extend(uses_of(&item.tree).into_iter().map(|used| used.path));
         }
     }
 
@@ -56,42 +67,14 @@ impl<'a> Visit<'a> for Paths {
 }
 
 /// The names that a file has by `use`, with the path of each. What it takes whole by a glob has no name here.
-#[derive(Default)]
-struct Uses(BTreeMap<String, Vec<String>>);
-
-impl Uses {
-    fn of(text: &str) -> Self {
-        let mut uses = Self::default();
-        for item in syn::parse_file(text).unwrap().items {
-            if let syn::Item::Use(item) = item
-                && !item.attrs.iter().any(is_test_only)
-            {
-                uses.take(Vec::new(), &item.tree);
-            }
-        }
-        uses
-    }
-
-    fn take(&mut self, mut before: Vec<String>, tree: &syn::UseTree) {
-        match tree {
-            syn::UseTree::Path(path) => {
-                before.push(path.ident.to_string());
-                self.take(before, &path.tree);
-            }
-            syn::UseTree::Group(group) => group.items.iter().for_each(|tree| self.take(before.clone(), tree)),
-            syn::UseTree::Name(name) => self.name(before, &name.ident, &name.ident),
-            syn::UseTree::Rename(name) => self.name(before, &name.ident, &name.rename),
-            syn::UseTree::Glob(_) => {}
-        }
-    }
-
-    fn name(&mut self, mut before: Vec<String>, there: &syn::Ident, here: &syn::Ident) {
-        // `a::{self}` is a module, whose own path the other files write.
-        if there != "self" {
-            before.push(there.to_string());
-            self.0.insert(here.to_string(), before);
-        }
-    }
+fn names(text: &str) -> BTreeMap<String, Vec<String>> {
+    let uses = syn::parse_file(text).unwrap().items.into_iter().filter_map(|item| match item {
+        syn::Item::Use(item) if !item.attrs.iter().any(is_test_only) => Some(uses_of(&item.tree)),
+        _ => None,
+    });
+    // `a::{self}` is a module, whose own path the other files write.
+    let named = uses.flatten().filter(|used| used.path.last().is_some_and(|last| last != "self"));
+    named.filter_map(|used| Some((used.name?, used.path))).collect()
 }
 
 /// The module that a file is, by its path below `src`.
@@ -116,7 +99,7 @@ impl Crate {
         let modules = files.iter().map(|(module, _)| module.clone()).collect();
         let mut known = Self { modules, ..Self::default() };
         let uses: Vec<(&Module, BTreeMap<String, Vec<String>>)> =
-            files.iter().map(|(module, text)| (module, Uses::of(text).0)).collect();
+            files.iter().map(|(module, text)| (module, names(text))).collect();
         // A face may have a name from another face, which has it from a file.
         for _ in 0..9 {
             let mut borrowed = BTreeMap::new();
