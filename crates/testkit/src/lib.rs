@@ -4,6 +4,7 @@
 mod at_call;
 mod browser;
 pub mod calls;
+mod causes;
 mod daemon;
 mod environment;
 pub mod fuzz;
@@ -20,6 +21,7 @@ pub mod trail;
 
 pub use at_call::{Action, Report, at_call};
 pub use browser::Browser;
+pub use causes::told_cause;
 pub use daemon::{Finished, Running};
 pub use environment::{Call, TestEnv, TestUser, fake_porch, flat, has, memory_kb, tool};
 pub use patience::wait_until;

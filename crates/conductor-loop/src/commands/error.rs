@@ -200,6 +200,7 @@ impl From<Refused> for CommandError {
 mod tests {
     use super::*;
     use crate::store::Damage;
+    use conductor_testkit::told_cause;
     use rustix::io::Errno;
 
     #[test]
@@ -227,10 +228,7 @@ mod tests {
             CommandError::Output(refused()),
         ];
         for error in all {
-            let behind = std::iter::successors(error.source(), |&error| error.source());
-            let found = behind.filter_map(|error| error.downcast_ref()).find_map(Errno::from_io_error);
-            assert_eq!(found, Some(Errno::ACCESS), "{error}");
-            assert_eq!(error.to_string().matches(&refused().to_string()).count(), 1, "{error}");
+            assert_eq!(told_cause(&error), Some((Errno::ACCESS, 1)), "{error}");
         }
         let waiting = NotHandedIn::of("a", "intent-a.json", Errno::EXIST.into());
         assert_eq!(

@@ -100,8 +100,8 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use conductor_testkit::told_cause;
     use rustix::io::Errno;
-    use std::error::Error;
 
     #[test]
     fn a_failure_begins_with_its_code_and_keeps_its_cause() {
@@ -116,10 +116,7 @@ mod tests {
         let gone = Failure::StateGone { what, cause: StoreError::Open(Errno::ROFS.into()) };
         assert_eq!(gone.remedy(), Code::StoreDamaged.remedy());
         for failure in [refused, gone] {
-            let behind = std::iter::successors(failure.source(), |&error| error.source());
-            let found = behind.filter_map(|error| error.downcast_ref()).find_map(Errno::from_io_error);
-            assert_eq!(found, Some(Errno::ROFS), "{failure}");
-            assert_eq!(failure.to_string().matches(&said).count(), 1, "{failure}");
+            assert_eq!(told_cause(&failure), Some((Errno::ROFS, 1)), "{failure}");
         }
     }
 }

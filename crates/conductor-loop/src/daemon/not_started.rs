@@ -117,6 +117,7 @@ impl NotStarted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use conductor_testkit::told_cause;
     use rustix::io::Errno;
     use std::error::Error;
 
@@ -136,10 +137,7 @@ mod tests {
             (NotStarted::Listening(full()), Code::CannotListen),
             (NotStarted::LeftRunning(full()), Code::LockHeld),
         ] {
-            let behind = std::iter::successors(error.source(), |&error| error.source());
-            let found = behind.filter_map(|error| error.downcast_ref()).find_map(Errno::from_io_error);
-            assert_eq!((found, error.code()), (Some(Errno::NOSPC), code), "{error}");
-            assert_eq!(error.to_string().matches(&full().to_string()).count(), 1, "{error}");
+            assert_eq!((told_cause(&error), error.code()), (Some((Errno::NOSPC, 1)), code), "{error}");
             assert!(error.remedy().is_some_and(|remedy| remedy.contains("Make room")), "{error}");
         }
         let missing = ExecutableError::NotFound("porch".to_owned(), Errno::NOENT.into());

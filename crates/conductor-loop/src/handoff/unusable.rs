@@ -157,6 +157,7 @@ fn of_system(error: &io::Error) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use conductor_testkit::told_cause;
 
     #[test]
     fn what_helps_is_what_helps_against_the_error() {
@@ -189,10 +190,7 @@ mod tests {
                 (not_made, is_told),
             ];
             for (error, is_told) in all {
-                let cause = error.source().and_then(|cause| cause.downcast_ref());
-                assert_eq!(cause.and_then(Errno::from_io_error), Some(errno), "{error}");
-                let told = error.to_string().matches(&io::Error::from(errno).to_string()).count();
-                assert_eq!(told, usize::from(is_told), "{error}");
+                assert_eq!(told_cause(&error), Some((errno, usize::from(is_told))), "{error}");
             }
         }
         let unfit = Unusable::unfit(Code::OtherFileSystem, "a is on another file system than b".to_owned());

@@ -75,8 +75,8 @@ impl Broken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use conductor_testkit::told_cause;
     use rustix::io::Errno;
-    use std::error::Error;
 
     #[test]
     fn what_ends_the_writer_keeps_what_the_system_said_and_tells_it_once() {
@@ -91,10 +91,7 @@ mod tests {
             (Broken::StoppedBeforeTrail(trail()), Code::StoreFailed),
         ] {
             assert_eq!(broken.code(), code, "{broken}");
-            let behind = std::iter::successors(broken.source(), |&error| error.source());
-            let found = behind.filter_map(|error| error.downcast_ref()).find_map(Errno::from_io_error);
-            assert_eq!(found, Some(Errno::NOSPC), "{broken}");
-            assert_eq!(broken.to_string().matches(&full().to_string()).count(), 1, "{broken}");
+            assert_eq!(told_cause(&broken), Some((Errno::NOSPC, 1)), "{broken}");
         }
     }
 }
