@@ -468,3 +468,19 @@ fn looks_random(value: &str) -> bool {
     let mixed = has(u8::is_ascii_lowercase) && (has(u8::is_ascii_digit) || inner_upper);
     value.len() >= 20 || (value.len() >= 6 && (mixed || value.ends_with('=')))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_that_announces_a_secret_does() {
+        for word in SECRET {
+            assert_eq!(classify(word), Key::Secret, "{word}");
+        }
+        for suffix in SUFFIXES {
+            assert_ne!(classify(&format!("my{suffix}")), Key::None, "{suffix}");
+        }
+        assert!(!is_secret("") && !is_secret("d") && !is_secret("word"), "ends like password");
+    }
+}
