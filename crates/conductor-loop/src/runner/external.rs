@@ -22,13 +22,11 @@ use conductor_os::is_passing;
 use conductor_os::second;
 use conductor_os::wake::wait_readable;
 use rustix::io::Errno;
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How long the streams are read after porch has ended: a grandchild that holds them open does not hang us.
@@ -293,21 +291,17 @@ fn looked_over(worker: &Worker, settings: &Settings, ending: Ending) -> Ending {
     }
 }
 
-/// The variables of our environment that a porch gets. A porch may commit and push: the operator's settings for git apply to
-/// it. Nothing changes our environment, and looking through all of it costs more than most steps of a start.
-fn inherited() -> &'static [(OsString, OsString)] {
-    static INHERITED: OnceLock<Vec<(OsString, OsString)>> = OnceLock::new();
-    INHERITED.get_or_init(|| {
-        let allowed = ALLOWED.iter().filter_map(|name| Some(((*name).into(), std::env::var_os(name)?)));
-        conductor_porch::git_environment().chain(allowed).collect()
-    })
-}
-
 #[expect(clippy::disallowed_methods, reason = "the one place where porch is started")]
 fn command(worker: &Worker, settings: &Settings, executable: &Path, job: &Job) -> Command {
     let claim = &job.claim;
     let mut command = Command::new(executable);
-    command.envs(inherited().iter().map(|(name, value)| (name, value)));
+    // A porch may commit and push; the operator's settings for git apply to it.
+    command.envs(conductor_porch::git_environment());
+    for name in ALLOWED {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
     if let Some(second) = second::get() {
         command.env("HOME", &second.identity().home);
         command.of_second(second);

@@ -2,6 +2,7 @@
 //! repository or another identity.
 
 use std::ffi::OsString;
+use std::sync::OnceLock;
 
 /// Variables that pass, by name.
 const NAMES: [&str; 29] = [
@@ -58,9 +59,12 @@ fn passes(name: &str) -> bool {
     NAMES.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
-/// The part of this process's environment that git gets, and that a caller of `porch` passes on.
-pub fn git_environment() -> impl Iterator<Item = (OsString, OsString)> {
-    std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(passes))
+/// The part of this process's environment that git gets, and that a caller of `porch` passes on. Nothing changes our
+/// environment, and looking through all of it costs more than most steps of a program's start.
+pub fn git_environment() -> impl Iterator<Item = (&'static OsString, &'static OsString)> {
+    static FOUND: OnceLock<Vec<(OsString, OsString)>> = OnceLock::new();
+    let find = || std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(passes)).collect();
+    FOUND.get_or_init(find).iter().map(|(name, value)| (name, value))
 }
 
 /// Variables for git that are set but not passed on: they lead to another repository, index or identity, or write traces.
