@@ -144,6 +144,10 @@ impl Slots {
         if let Ok(dir) = self.staging().make_own().and_then(|()| self.empty(&name)) {
             return Ok(dir);
         }
+        if !self.leads_there() {
+            // The directory above is gone: no name helps before it is made again, and each one that is tried is used up.
+            return cleared;
+        }
         if let Ok(aside) = self.set_aside(&name) {
             tracing::warn!(
                 slot = slot.get(),

@@ -1,5 +1,9 @@
 //! A worker in isolation: the source of a run's bytes, and the result when they cannot be read.
 
+use super::cells::{Cells, Domains};
+use super::prepared::prepare;
+use super::stop::StopSign;
+use super::worker::Worker;
 use super::{Bytes, Engine, Job, NotRead, Program, ReadBack, Report, RunTable, Runner, Settings, Stop};
 use crate::handoff::Slots;
 use crate::payload::Payload;
@@ -12,10 +16,11 @@ use conductor_crypto::sha256;
 use conductor_os::confine::limits::ResourceLimits;
 use conductor_os::dir::Dir;
 use conductor_os::outlet::Outlet;
+use conductor_os::wake::Waker;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
 const BYTES: &[u8] = b"{}";
@@ -48,6 +53,26 @@ fn job() -> Job {
         came: Instant::now(),
         bytes: Bytes::Stored,
         clearance: None,
+    }
+}
+
+/// A worker without a thread, for runs in this directory.
+fn worker(home: &Path, settings: Settings) -> Worker {
+    let private = Arc::new(Dir::open(home).unwrap());
+    let (run_table, _) = RunTable::open(&private).unwrap();
+    let waker = Waker::new().unwrap();
+    Worker {
+        number: 0,
+        settings: Arc::new(RwLock::new(settings)),
+        slots: Arc::new(Slots::below(&private, home).unwrap()),
+        run_table: Arc::new(run_table),
+        stop: Arc::new(StopSign::new(vec![waker.clone()])),
+        waker,
+        orphans: Arc::default(),
+        cells: Cells::new(None, 0, &Arc::new(Domains::new())),
+        groups: None,
+        reading: Arc::default(),
+        report: Box::new(|_| ()),
     }
 }
 
@@ -188,6 +213,45 @@ fn a_run_that_was_handed_ahead_holds_only_bytes_that_memory_has_room_for() {
         let Report::Ended(ended) = one.next() else { panic!("it began twice") };
         assert_eq!((ended.run.ending, ended.staged), (Ending::Exited(0), true));
         assert_eq!(matches!(ended.job.bytes, Bytes::Held(_)), is_held);
+    }
+}
+
+#[test]
+fn a_staging_directory_that_is_gone_is_made_again_and_a_copy_that_cannot_be_written_waits() {
+    type Change = fn(&Path);
+    let nothing: Change = |_| ();
+    let removed: Change = |home| std::fs::remove_dir_all(home.join("staging")).unwrap();
+    let replaced: Change = |home| {
+        std::fs::remove_dir_all(home).unwrap();
+        std::fs::create_dir_all(home.join("staging")).unwrap();
+    };
+    let endless = "n".repeat(300);
+    for (change, name, waits) in [
+        (nothing, "intent-a.json", None),
+        (removed, "intent-a.json", None),
+        (nothing, endless.as_str(), Some(Postponed::System)),
+        (replaced, "intent-a.json", Some(Postponed::DirectoryReplaced)),
+    ] {
+        let temp = tempfile::tempdir().unwrap();
+        let (home, out) = (temp.path().join("home"), temp.path().join("out"));
+        for dir in [&home, &out] {
+            std::fs::create_dir(dir).unwrap();
+        }
+        let read_back = ReadBack::new(|_, work| {
+            work(BYTES);
+            Ok(())
+        });
+        let settings = settings(Path::new("/bin/true"), &out, read_back);
+        let worker = worker(&home, settings.clone());
+        change(&home);
+        let claim = Arc::new(Claim { name: name.to_owned(), ..claim() });
+        let prepared = prepare(&worker, &settings, &Job { claim, ..job() });
+        let found = prepared.map(|_| std::fs::read(home.join("staging/0").join(name)).unwrap());
+        match (found, waits) {
+            (Ok(found), None) => assert_eq!(found, BYTES),
+            (Err(Ending::Withheld { cause, .. }), Some(waits)) => assert_eq!(cause, waits),
+            (found, waits) => panic!("{found:?} instead of {waits:?}"),
+        }
     }
 }
 
