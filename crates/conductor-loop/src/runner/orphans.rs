@@ -111,18 +111,85 @@ impl State {
                 present.push(process);
             }
         }
+        self.note(present);
+        Ok(())
+    }
+
+    /// An orphan belongs to the runs of its first sight, and is forgotten when it is gone.
+    fn note(&mut self, present: Vec<ProcessInfo>) {
         self.seen.retain(|orphan| present.iter().any(|process| process.id == orphan.process.id));
         for process in present {
             if !self.seen.iter().any(|orphan| orphan.process.id == process.id) {
                 self.seen.push(Orphan { process, runs: self.active.clone() });
             }
         }
-        Ok(())
     }
 
     fn due(&self, marks: &[String]) -> Vec<ProcessInfo> {
         let marked = |id: ProcessId| !marks.is_empty() && Environment::of_either(id.pid).has(marks);
         let due = self.seen.iter().filter(|orphan| orphan.runs.is_empty() || marked(orphan.process.id));
         due.map(|orphan| orphan.process.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use conductor_os::process::Pid;
+
+    /// A running process with these words in its environment.
+    fn marked(words: &[&str]) -> (std::process::Child, ProcessInfo) {
+        let mut command = std::process::Command::new("sleep");
+        command.arg("600").env_clear().env("PATH", "/usr/bin:/bin");
+        command.envs(words.iter().filter_map(|word| word.split_once('=')));
+        let child = command.spawn().unwrap();
+        let process = process::info(child.id().to_string().parse().unwrap()).unwrap();
+        (child, process)
+    }
+
+    fn numbered(pid: u32) -> ProcessInfo {
+        ProcessInfo {
+            id: ProcessId { pid: Pid(pid), start: 1 },
+            name: "orphan".to_owned(),
+            group: Pid(pid),
+            at_terminal: false,
+            zombie: false,
+        }
+    }
+
+    #[test]
+    fn an_orphan_ends_with_the_run_whose_marks_it_has_or_with_the_last_of_its_first_sight() {
+        let marks = ["CONDUCTOR_INTENT_SEQ=7", "CONDUCTOR_INTENT_SHA256=a"];
+        let (mut ours, of_seven) = marked(&marks);
+        let (mut other, of_eight) = marked(&["CONDUCTOR_INTENT_SEQ=8", "CONDUCTOR_INTENT_SHA256=a"]);
+        let mut state = State { active: BTreeSet::from([1, 2]), ..State::default() };
+        state.note(vec![of_seven.clone(), of_eight.clone()]);
+        let marks = marks.map(str::to_owned);
+        assert_eq!(state.due(&marks), [of_seven]);
+        assert!(state.due(&[]).is_empty(), "nobody's marks are no marks");
+        state.seen.retain(|orphan| orphan.process == of_eight);
+        state.seen[0].runs.clear();
+        for marks in [&marks[..], &[]] {
+            assert_eq!(state.due(marks), std::slice::from_ref(&of_eight), "its runs have ended");
+        }
+        for child in [&mut ours, &mut other] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn an_orphan_belongs_to_the_runs_of_its_first_sight_until_it_is_gone() {
+        let mut state = State { active: BTreeSet::from([1]), ..State::default() };
+        state.note(vec![numbered(10)]);
+        state.active = BTreeSet::from([2]);
+        state.note(vec![numbered(10), numbered(11)]);
+        let runs = |state: &State| -> Vec<(ProcessInfo, BTreeSet<u64>)> {
+            state.seen.iter().map(|orphan| (orphan.process.clone(), orphan.runs.clone())).collect()
+        };
+        let (first, second) = (BTreeSet::from([1]), BTreeSet::from([2]));
+        assert_eq!(runs(&state), [(numbered(10), first), (numbered(11), second.clone())]);
+        state.note(vec![numbered(11)]);
+        assert_eq!(runs(&state), [(numbered(11), second)]);
     }
 }

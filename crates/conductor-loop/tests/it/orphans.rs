@@ -118,6 +118,29 @@ fn an_orphan_among_runs_that_go_on_is_gone_in_bounded_time() {
 }
 
 #[test]
+fn an_orphan_ends_with_its_run_also_after_a_start_that_did_not_come_about() {
+    if !can_escape() {
+        return;
+    }
+    let env = env();
+    let porch = porch(&env, &escaped(&told(&env).display().to_string()));
+    let (path, complete) = (PathBuf::from(&porch), env.path("complete-porch"));
+    std::fs::rename(&path, &complete).unwrap();
+    // A program whose interpreter is missing, as in the middle of an update.
+    std::fs::write(&path, "#!/nowhere/sh\n").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let daemon = env.start_ready(&["-porch", &porch, "-workers", "1"]);
+    env.drop_file("intent-bad.json", flat("bad", 3));
+    daemon.wait_log("could not be started");
+    std::fs::rename(&complete, &path).unwrap();
+    assert_eq!(env.wait_status("intent-bad.json")["status"], "success");
+    assert!(!is_alive(number(&env).unwrap()), "it outlived its run");
+    let stopped = daemon.stop().expect(0);
+    let left: Vec<_> = stopped.log().into_iter().filter(|line| line.get("left_over").is_some()).collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
 fn a_child_from_before_the_start_is_not_killed() {
     if !can_escape() {
         return;
