@@ -36,12 +36,6 @@ enum State<T> {
     Closed,
 }
 
-impl<T> std::fmt::Debug for Handover<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Handover")
-    }
-}
-
 impl<T> Handover<T> {
     fn new() -> Arc<Self> {
         Arc::new(Self { state: Mutex::new(State::Empty), changed: Condvar::new() })
@@ -66,7 +60,6 @@ impl<T> Handover<T> {
 }
 
 /// The confinement of a worker's runs.
-#[derive(Debug)]
 pub(super) struct Cells {
     /// `None`: runs are not confined.
     policy: Option<Arc<Policy>>,
@@ -96,7 +89,6 @@ struct SlotDomain {
 
 /// A thread for runs. It ends when it is dropped, after its work: not before, because its children would become those of
 /// the main thread, as orphans are.
-#[derive(Debug)]
 struct Cell {
     /// `None`: it is in no domain.
     built: Option<Built>,

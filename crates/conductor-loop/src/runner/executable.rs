@@ -80,9 +80,6 @@ pub fn resolve(
 
 fn along(name: &str, search: Option<&OsStr>) -> Result<PathBuf, ExecutableError> {
     let missing = || ExecutableError::NotInPath(name.to_owned());
-    if name.is_empty() || name.contains('\0') {
-        return Err(missing());
-    }
     let directories = search.ok_or_else(missing)?.as_bytes().split(|b| *b == b':');
     directories
         // For a shell an empty entry means the current directory; a daemon does not take programs from there.

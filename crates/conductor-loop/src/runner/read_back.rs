@@ -34,9 +34,3 @@ impl ReadBack {
         (self.0)(claim, hand_over)
     }
 }
-
-impl std::fmt::Debug for ReadBack {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ReadBack")
-    }
-}

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The settings shared by all runs. The time limits may change while running (SIGHUP).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// What runs intents.
     pub engine: Engine,
