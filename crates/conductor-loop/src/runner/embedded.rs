@@ -156,3 +156,108 @@ fn report(outcome: &Outcome) {
     }
     tracing::debug!(package = outcome.package, changed = outcome.changed, commit = outcome.commit, "package");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::settings;
+    use super::super::{NotRead, ReadBack};
+    use super::*;
+    use conductor_core::Code;
+    use conductor_porch::Outlook;
+    use std::path::PathBuf;
+
+    /// How an error ends a run: postponed with this cause, or failed, for a while or for good.
+    #[derive(Debug, PartialEq, Eq)]
+    enum End {
+        Waits(Postponed),
+        Fails { passing: bool },
+        Interrupted,
+    }
+
+    fn io(errno: i32) -> PorchError {
+        PorchError::Io { path: PathBuf::from("package"), source: io::Error::from_raw_os_error(errno) }
+    }
+
+    fn git(step: &str, repository: &Path, outlook: Outlook) -> PorchError {
+        let repository = repository.display().to_string();
+        PorchError::Git { step: step.to_owned(), repository, reason: "why".to_owned(), outlook }
+    }
+
+    fn end(out: &Path, place: &Place, error: &PorchError) -> End {
+        let unread = ReadBack::new(|_, _| Err(NotRead { code: Code::StoreFailed, reason: "why".to_owned() }));
+        let settings = settings(Path::new("/bin/true"), out, unread);
+        match ending(&settings, place, error) {
+            Ending::Withheld { cause, reason } => {
+                assert_eq!(reason, error.to_string());
+                End::Waits(cause)
+            }
+            Ending::EngineFailed { code, message, passing } => {
+                assert_eq!((code, message), (error.code(), error.to_string()));
+                End::Fails { passing }
+            }
+            Ending::Interrupted => End::Interrupted,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_the_machine_lacks_is_waited_for_and_what_is_the_intents_fails() {
+        let temp = tempfile::tempdir().unwrap();
+        let (busy, changed) = (
+            PorchError::Busy { place: "package".to_owned(), waited: LOCK_WAIT },
+            PorchError::Contended { place: "package".to_owned(), plans: 3 },
+        );
+        let here = |step, outlook| git(step, temp.path(), outlook);
+        let (enospc, emfile, eacces) = (28, 24, 13);
+        for (error, wanted) in [
+            (PorchError::Cancelled, End::Interrupted),
+            (io(enospc), End::Waits(Postponed::OutFull)),
+            (io(emfile), End::Waits(Postponed::System)),
+            (io(eacces), End::Fails { passing: false }),
+            (busy, End::Waits(Postponed::PackageBusy)),
+            (changed, End::Fails { passing: true }),
+            (PorchError::Policy("why".to_owned()), End::Fails { passing: false }),
+            (here("commit", Outlook::NoSpace), End::Waits(Postponed::OutFull)),
+            (here("commit", Outlook::Exhausted), End::Waits(Postponed::System)),
+            (here("commit", Outlook::Passing), End::Fails { passing: true }),
+            (here("push", Outlook::Passing), End::Waits(Postponed::RemoteUnreachable)),
+            (here("push", Outlook::Lasting), End::Fails { passing: false }),
+        ] {
+            assert_eq!(end(temp.path(), &Place::Output, &error), wanted, "{error}");
+        }
+    }
+
+    #[test]
+    fn an_output_or_repository_that_is_gone_is_waited_for() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        let repository = |name: &str| Place::Repository(at(name).display().to_string().into());
+        fs::create_dir(at("mount point")).unwrap();
+        fs::create_dir_all(at("there/of git")).unwrap();
+        fs::write(at("file"), "").unwrap();
+        let (enoent, lasting) = (2, |name: &str| git("status", &at(name), Outlook::Lasting));
+        let (gone, failed) = (End::Waits(Postponed::OutGone), End::Fails { passing: false });
+        for (place, error, wanted) in [
+            (repository("nowhere"), lasting("there"), &gone),
+            (repository("there"), lasting("nowhere"), &gone),
+            (repository("mount point"), lasting("there"), &gone),
+            (repository("nowhere"), io(enoent), &gone),
+            (repository("there"), lasting("there"), &failed),
+            (repository("there"), io(enoent), &failed),
+            // Neither comes back by itself.
+            (repository("file"), lasting("there"), &failed),
+            (repository("file/below"), lasting("there"), &failed),
+            // How it is written is not known, so it cannot be looked for.
+            (repository("\u{fffd}"), lasting("there"), &failed),
+            (Place::Output, lasting("nowhere"), &failed),
+        ] {
+            assert_eq!(end(temp.path(), &place, &error), *wanted, "{place:?} {error}");
+        }
+        let (out, unread) = (at("out"), ReadBack::new(|_, _| Ok(())));
+        fs::create_dir(&out).unwrap();
+        let settings = settings(Path::new("/bin/true"), &out, unread);
+        fs::remove_dir(&out).unwrap();
+        let ended = ending(&settings, &Place::Output, &io(enoent));
+        assert!(matches!(ended, Ending::Withheld { cause: Postponed::OutGone, .. }), "{ended:?}");
+    }
+}

@@ -456,3 +456,77 @@ fn named(status: ExitStatus, termination: Termination, limit: Duration) -> Endin
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{settings, worker};
+    use super::super::{ReadBack, Settings};
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn settings_of(program: &Path, out: &Path) -> Settings {
+        settings(program, out, ReadBack::new(|_, _| Ok(())))
+    }
+
+    /// Why a run is put off, if it is.
+    fn put_off(ending: Ending) -> Option<Postponed> {
+        match ending {
+            Ending::Withheld { cause, .. } => Some(cause),
+            Ending::NotStarted { .. } => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn not_executed(errno: Errno) -> StartError {
+        StartError::NotExecuted(errno.into())
+    }
+
+    fn not_set_up(errno: Errno) -> StartError {
+        StartError::NotSetUp { step: "a step", error: errno.into() }
+    }
+
+    #[test]
+    fn a_start_that_failed_is_the_programs_fault_only_where_nothing_else_is_in_the_way() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        for name in ["home", "out"] {
+            std::fs::create_dir(at(name)).unwrap();
+        }
+        let true_program = Path::new("/bin/true");
+        let worker = worker(&at("home"), settings_of(true_program, &at("out")));
+        let settled = Program::find("/bin/true", None, true).unwrap();
+        let lacking = [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE];
+        for errno in lacking {
+            assert_eq!(
+                put_off(not_started(&worker, &settled, &not_executed(errno))),
+                Some(Postponed::System)
+            );
+            assert_eq!(put_off(not_started(&worker, &settled, &not_set_up(errno))), Some(Postponed::System));
+        }
+        let refused = not_started(&worker, &settled, &not_set_up(Errno::PERM));
+        assert_eq!(put_off(refused), Some(Postponed::Unconfined));
+        let written_to = not_started(&worker, &settled, &not_executed(Errno::TXTBSY));
+        assert_eq!(put_off(written_to), Some(Postponed::PorchMissing));
+        let no_program = || not_executed(Errno::NOEXEC);
+        assert_eq!(put_off(not_started(&worker, &settled, &no_program())), None, "it is its own fault");
+        // One that may be in the middle of an update, and one that is gone.
+        std::fs::write(at("porch"), "").unwrap();
+        std::fs::set_permissions(at("porch"), PermissionsExt::from_mode(0o755)).unwrap();
+        let own = Program::find(at("porch").to_str().unwrap(), None, true).unwrap();
+        let is_put_off = |_| {
+            // Written again until it is looked at in time.
+            std::fs::write(at("porch"), "").unwrap();
+            put_off(not_started(&worker, &own, &no_program())) == Some(Postponed::PorchMissing)
+        };
+        assert!((0..100).any(is_put_off));
+        std::fs::remove_file(at("porch")).unwrap();
+        assert_eq!(put_off(not_started(&worker, &own, &no_program())), Some(Postponed::PorchMissing));
+        // Somebody put another directory in the place of ours.
+        std::fs::rename(at("home"), at("aside")).unwrap();
+        std::fs::create_dir_all(at("home/staging")).unwrap();
+        for error in [no_program(), not_set_up(Errno::PERM), not_set_up(Errno::AGAIN)] {
+            let cause = put_off(not_started(&worker, &settled, &error));
+            assert_eq!(cause, Some(Postponed::DirectoryReplaced), "{error}");
+        }
+    }
+}

@@ -29,7 +29,7 @@ fn claim() -> Claim {
     Claim { sha256: sha256(BYTES), size: BYTES.len() as u64, ..conductor_testkit::claim(7) }
 }
 
-fn settings(program: &Path, out: &Path, read_back: ReadBack) -> Settings {
+pub(super) fn settings(program: &Path, out: &Path, read_back: ReadBack) -> Settings {
     Settings {
         engine: Engine::External(Arc::new(Program::find(program.to_str().unwrap(), None, true).unwrap())),
         outlet: Arc::new(Outlet::new(out, false).unwrap()),
@@ -57,7 +57,7 @@ fn job() -> Job {
 }
 
 /// A worker without a thread, for runs in this directory.
-fn worker(home: &Path, settings: Settings) -> Worker {
+pub(super) fn worker(home: &Path, settings: Settings) -> Worker {
     let private = Arc::new(Dir::open(home).unwrap());
     let (run_table, _) = RunTable::open(&private).unwrap();
     let waker = Waker::new().unwrap();
@@ -116,7 +116,7 @@ impl One {
 }
 
 #[test]
-fn workers_that_are_dropped_have_ended_and_let_go_of_the_store() {
+pub(super) fn workers_that_are_dropped_have_ended_and_let_go_of_the_store() {
     let store = Arc::new(());
     let held = Arc::clone(&store);
     let one = One::start(ReadBack::new(move |_, _| {
@@ -263,7 +263,7 @@ fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 time.sleep(120)";
 
 #[test]
-fn workers_end_while_a_start_does_not_come_about() {
+pub(super) fn workers_end_while_a_start_does_not_come_about() {
     if !conductor_testkit::has("python3") {
         return eprintln!("NOT TESTED: the program's file is leased by python3");
     }
