@@ -146,4 +146,76 @@ mod tests {
         let unread = described(Err(io::Error::other("why")), "its control group");
         assert_eq!(unread, ["processes of its control group, which cannot be listed (why)"]);
     }
+
+    #[test]
+    fn each_of_twenty_processes_is_named_once_and_the_rest_is_counted() {
+        let names = |count: u32| (0..count).map(|pid| format!("{pid} porch")).collect::<Vec<_>>();
+        assert!(named_once(Vec::new()).is_empty());
+        let twice = [names(20), names(20)].concat();
+        assert_eq!(named_once(twice), names(20));
+        let more = ["and 3 more".to_owned()];
+        assert_eq!(named_once(names(23)), [&names(20)[..], &more].concat());
+    }
+
+    /// What a process is started with.
+    struct Start<'s> {
+        marks: &'s [String],
+        works_in: &'s Path,
+        follows: &'s Path,
+    }
+
+    fn started(start: &Start<'_>) -> (std::process::Child, ProcessInfo) {
+        // At a terminal nothing counts as a rest of a run.
+        let mut command = std::process::Command::new("setsid");
+        command.args(["tail", "-f"]).arg(start.follows).current_dir(start.works_in);
+        command.envs(start.marks.iter().filter_map(|mark| mark.split_once('=')));
+        let child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let pid = child.id().to_string().parse().unwrap();
+        let files = || std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        conductor_testkit::wait_until("it has its file open", || {
+            files().any(|file| std::fs::read_link(file.path()).is_ok_and(|file| file == start.follows))
+        });
+        (child, process::info(pid).unwrap())
+    }
+
+    #[test]
+    fn only_what_works_for_this_directory_is_ended_of_a_dead_daemon() {
+        if !conductor_testkit::has("setsid") {
+            return eprintln!("NOT TESTED: what a dead daemon left (setsid is not installed)");
+        }
+        let temp = tempfile::tempdir().unwrap();
+        let root = temp.path().canonicalize().unwrap();
+        let (staging, elsewhere) = (root.join("staging"), root.join("elsewhere"));
+        for place in [&staging, &elsewhere] {
+            std::fs::create_dir(place).unwrap();
+            std::fs::write(place.join("file"), "").unwrap();
+        }
+        let (ours, theirs) = (Digest([7; 32]), Digest([8; 32]));
+        let (marked, other) = (marks(Seq(7), &ours), marks(Seq(7), &theirs));
+        let (own, foreign) = (staging.join("file"), elsewhere.join("file"));
+        // Marks, working directory, file, and whether it is ended where a recorded run began after it, and before it.
+        let cases: [(&[String], &Path, &Path, bool, bool); 7] = [
+            (&marked, &staging, &foreign, true, true),
+            (&marked, &elsewhere, &own, true, true),
+            (&marked, &elsewhere, &foreign, false, false),
+            (&other, &staging, &foreign, false, true),
+            (&[], &staging, &foreign, false, true),
+            (&[], &elsewhere, &own, false, true),
+            (&[], &elsewhere, &foreign, false, false),
+        ];
+        for (number, (marks, works_in, follows, ended_after, ended_before)) in cases.into_iter().enumerate() {
+            for (first, wanted) in [(u64::MAX, ended_after), (0, ended_before)] {
+                let (mut child, process) = started(&Start { marks, works_in, follows });
+                // A process that has ended long ago: no process has such a number.
+                let recorded = Some(ProcessId { pid: Pid(1 << 30), start: first });
+                let line = RunLine { seq: Seq(7), attempt: conductor_core::Attempt(1), process: recorded };
+                let left = kill_leftovers(&[line], &[(Seq(7), ours)], staging.to_str().unwrap()).unwrap();
+                let named = if wanted { vec![describe(&process)] } else { Vec::new() };
+                assert_eq!(left, Leftovers { ended: named, alive: Vec::new() }, "{number} {first}");
+                assert_eq!(child.try_wait().unwrap().is_some(), wanted, "{number} {first}");
+                let _ = child.kill();
+                child.wait().unwrap();
+            }
+        }
+    }
 }
