@@ -126,6 +126,20 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_another_boot_are_none() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        let header = format!("{:<127}\n", "another boot");
+        std::fs::write(temp.path().join(FILE), format!("{header}{:<127}\n", "7 2 12 34")).unwrap();
+        let (run_table, last) = RunTable::open(&dir).unwrap();
+        assert_eq!(last, LastRuns { this_boot: false, lines: Vec::new() });
+        run_table.begin(Slot(0), Seq(8), Attempt(1));
+        run_table.reset().unwrap();
+        let (_, last) = RunTable::open(&dir).unwrap();
+        assert_eq!(last, LastRuns { this_boot: true, lines: Vec::new() });
+    }
+
+    #[test]
     fn clearing_lines_never_takes_the_header_of_this_boot_away() {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open(temp.path()).unwrap();

@@ -43,7 +43,7 @@ pub(super) fn settings(program: &Path, out: &Path, read_back: ReadBack) -> Setti
     }
 }
 
-fn job() -> Job {
+pub(super) fn job() -> Job {
     Job {
         seq: Seq(7),
         attempt: Attempt(1),
@@ -93,6 +93,7 @@ impl One {
         let private = Arc::new(Dir::open(temp.path()).unwrap());
         let slots = Arc::new(Slots::below(&private, temp.path()).unwrap());
         let (run_table, _) = RunTable::open(&private).unwrap();
+        run_table.reset().unwrap();
         let (to_test, told) = crossbeam_channel::unbounded();
         let report = move |report| drop(to_test.send(report));
         let settings = settings(program, temp.path(), read_back);
@@ -116,7 +117,7 @@ impl One {
 }
 
 #[test]
-pub(super) fn workers_that_are_dropped_have_ended_and_let_go_of_the_store() {
+fn workers_that_are_dropped_have_ended_and_let_go_of_the_store() {
     let store = Arc::new(());
     let held = Arc::clone(&store);
     let one = One::start(ReadBack::new(move |_, _| {
@@ -196,6 +197,68 @@ fn a_prepared_run_begins_when_it_is_cleared_and_never_otherwise() {
         let _ = give.send(Clearance::Begin);
     });
     assert_eq!((began, ending), (false, Ending::NotBegun), "the daemon stops");
+    let (_, began, ending) = prepared(|give, one| {
+        one.runner.stop(Stop::Drain);
+        // Nobody answers any more, and nobody has ended.
+        std::mem::forget(give);
+    });
+    assert_eq!((began, ending), (false, Ending::NotBegun), "the daemon stops, and does not answer");
+}
+
+#[test]
+fn nothing_begins_after_the_stop() {
+    let one = One::start(ReadBack::new(|_, _| Ok(())));
+    one.runner.stop(Stop::Drain);
+    one.runner.run(job());
+    assert_eq!((one.end().0.ending, one.copy().exists()), (Ending::NotBegun, false));
+    // Nor what was permitted before it: of the two, either may be seen first.
+    for _ in 0..20 {
+        let (comes, there) = bounded(1);
+        let (let_go, may_go) = bounded::<()>(1);
+        let one = One::start(ReadBack::new(move |_, work| {
+            comes.send(()).unwrap();
+            may_go.recv().unwrap();
+            work(BYTES);
+            Ok(())
+        }));
+        let (give, clearance) = bounded(1);
+        one.runner.run(Job { clearance: Some(clearance), ..job() });
+        there.recv().unwrap();
+        give.send(Clearance::Begin).unwrap();
+        one.runner.stop(Stop::Drain);
+        let_go.send(()).unwrap();
+        assert_eq!(one.end().0.ending, Ending::NotBegun);
+    }
+}
+
+#[test]
+fn only_a_run_that_began_is_in_the_run_table_and_only_its_copy_stays_in_the_slot() {
+    let programs = tempfile::tempdir().unwrap();
+    let at = |name: &str| programs.path().join(name);
+    std::fs::write(at("draft"), "#!/bin/sh\n: >left\nmkdir of-porch\n").unwrap();
+    std::fs::set_permissions(at("draft"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::rename(at("draft"), at("porch")).unwrap();
+    let mut one = One::with(
+        &at("porch"),
+        ReadBack::new(|_, work| {
+            work(BYTES);
+            Ok(())
+        }),
+    );
+    let recorded = |one: &One| RunTable::open(&Dir::open(one.temp.path()).unwrap()).unwrap().1.lines.len();
+    std::fs::rename(at("porch"), at("aside")).unwrap();
+    one.runner.run(job());
+    assert_eq!(one.end().0.ending.verdict(), Verdict::Postpone(Postponed::PorchMissing));
+    assert_eq!(recorded(&one), 0);
+    std::fs::rename(at("aside"), at("porch")).unwrap();
+    one.runner.run(job());
+    assert!(matches!(one.next(), Report::Began { .. }));
+    let (run, staged) = one.end();
+    assert_eq!((run.ending, staged, recorded(&one)), (Ending::Exited(0), true, 1));
+    let slot = one.copy().parent().unwrap().to_owned();
+    let left: Vec<_> = std::fs::read_dir(slot).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["intent-a.json"]);
+    one.runner.join();
 }
 
 #[test]
@@ -255,6 +318,41 @@ fn a_staging_directory_that_is_gone_is_made_again_and_a_copy_that_cannot_be_writ
     }
 }
 
+#[test]
+fn a_porch_that_is_asked_to_end_has_its_grace_and_what_it_finishes_counts() {
+    for (at_term, wanted) in
+        [("exit 0", Ending::Exited(0)), ("exit 3", Ending::Interrupted), (":", Ending::Interrupted)]
+    {
+        let programs = tempfile::tempdir().unwrap();
+        let at = |name: &str| programs.path().join(name);
+        let script = format!(
+            "#!/bin/sh\ntrap '{at_term}' TERM\n: >{}\nwhile :; do sleep .05; done\n",
+            at("begun").display()
+        );
+        std::fs::write(at("draft"), script).unwrap();
+        std::fs::set_permissions(at("draft"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::rename(at("draft"), at("porch")).unwrap();
+        let one = One::with(
+            &at("porch"),
+            ReadBack::new(|_, work| {
+                work(BYTES);
+                Ok(())
+            }),
+        );
+        one.runner.run(job());
+        conductor_testkit::wait_until("it runs", || at("begun").exists());
+        // Those that run may end by themselves.
+        one.runner.stop(Stop::Drain);
+        assert!(matches!(one.next(), Report::Began { .. }));
+        let asked = Instant::now();
+        one.runner.stop(Stop::Terminate);
+        let (run, staged) = one.end();
+        assert_eq!((&run.ending, staged), (&wanted, true), "{at_term}");
+        let grace = Duration::from_secs(1);
+        assert_eq!(asked.elapsed() >= grace, at_term == ":", "who does not end is killed after its grace");
+    }
+}
+
 /// Takes a write lease on a file: whoever executes it waits for that to be given back.
 const LEASE: &str = "import fcntl, os, signal, sys, time
 signal.signal(signal.SIGIO, signal.SIG_IGN)
@@ -263,7 +361,7 @@ fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 time.sleep(120)";
 
 #[test]
-pub(super) fn workers_end_while_a_start_does_not_come_about() {
+fn workers_end_while_a_start_does_not_come_about() {
     if !conductor_testkit::has("python3") {
         return eprintln!("NOT TESTED: the program's file is leased by python3");
     }
