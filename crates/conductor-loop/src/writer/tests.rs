@@ -3,6 +3,7 @@
 mod archive;
 mod audit;
 mod neighbour;
+mod waiting;
 
 use super::limits::{BATCH_MAX, LINGER, SYNC_AFTER, SYNC_AT};
 use super::packages::PackageSync;

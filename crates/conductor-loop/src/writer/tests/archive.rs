@@ -1,6 +1,7 @@
 //! Ownership of files: names in the archive, entries in the way, leftovers of a crash, removal by retention.
 
 use super::*;
+use crate::handoff::Archive;
 use crate::writer::publish::{Filing, Progress};
 use conductor_core::name::TakenName;
 use conductor_core::record::Status;
@@ -157,6 +158,74 @@ fn what_cannot_be_removed_stays_remembered() {
     office.writer_loop.store.commit(&Work { done: vec![Seq(1)], ..settled }).unwrap();
     assert!(office.purge(Timestamp::now()).is_empty());
     assert!(office.writer_loop.store.outcome(Seq(1)).unwrap().is_some());
+}
+
+#[test]
+fn what_cannot_be_looked_at_stays_remembered() {
+    let endless = "n".repeat(300);
+    // With the rest of its name the error log would be too long, as it never is with an intent's own name.
+    let long = "n".repeat(250);
+    for (name, archived, status) in [
+        ("intent-a.json", &endless, Status::Success),
+        (&endless, &"intent-a.json".to_owned(), Status::Success),
+        ("intent-a.json", &long, Status::Failed),
+    ] {
+        let mut office = office();
+        let archived_as = format!("{}/{archived}", Archive::of(status).folder());
+        let unseen = Outcome { archived_as, status, ..outcome(Seq(1), name) };
+        let settled = Work::decide(&unseen, None, Kept::File);
+        office.writer_loop.store.commit(&Work { done: vec![Seq(1)], ..settled }).unwrap();
+        assert!(office.purge(Timestamp::now()).is_empty(), "{name} as {archived}");
+        assert!(office.writer_loop.store.outcome(Seq(1)).unwrap().is_some(), "{name} as {archived}");
+    }
+}
+
+#[test]
+fn a_file_that_somebody_has_removed_keeps_no_outcome() {
+    for gone in ["failed/intent-a.json", "failed/intent-a.json.error.log", "status/intent-a.json.status"] {
+        let mut office = office();
+        office.turn(send(failure(Seq(1), "first")));
+        office.writer_loop.finish();
+        std::fs::remove_file(office.path(gone)).unwrap();
+        assert_eq!(office.purge(Timestamp::now()), ["retained 1"], "{gone}");
+        assert_eq!((office.names("failed").len(), office.names("status").len()), (0, 0), "{gone}");
+    }
+}
+
+#[test]
+fn what_was_moved_unread_is_known_by_its_size() {
+    for (content, stays) in [("taken", false), ("another", true)] {
+        let mut office = office();
+        let size = "taken".len() as u64;
+        let unread = Outcome { size, ..outcome(Seq(1), "intent-a.json") };
+        office.write("processed/intent-a.json", content);
+        let settled = Work::decide(&unread, None, Kept::File);
+        office.writer_loop.store.commit(&Work { done: vec![Seq(1)], ..settled }).unwrap();
+        assert_eq!(office.purge(Timestamp::now()), ["retained 1"]);
+        assert_eq!(office.path("processed/intent-a.json").exists(), stays, "{content}");
+    }
+}
+
+#[test]
+fn a_removal_goes_on_behind_what_cannot_be_removed() {
+    for (size, rounds) in [(1, 1), (33 << 20, 2)] {
+        let mut office = office();
+        // Its status cannot be looked at, so that it stays; what is read of files in one round is limited.
+        let stays =
+            Outcome { size, archived_as: "processed/a".to_owned(), ..outcome(Seq(1), &"n".repeat(300)) };
+        for one in [stays, outcome(Seq(2), "intent-b.json")] {
+            let settled = Work::decide(&one, None, Kept::File);
+            office.writer_loop.store.commit(&Work { done: vec![one.seq], ..settled }).unwrap();
+        }
+        let mut said = office.purge(Timestamp::now());
+        for _ in 1..rounds {
+            assert!(said.is_empty(), "{said:?}");
+            assert_eq!(office.writer_loop.patience(), Duration::ZERO, "the rest follows at once");
+            said = office.turn(vec![]).1;
+        }
+        assert_eq!(said, ["retained 1"], "{size}");
+        assert!(office.writer_loop.patience() > Duration::ZERO, "{size}");
+    }
 }
 
 #[test]
