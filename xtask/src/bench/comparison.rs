@@ -3,7 +3,7 @@
 use super::contender::Contender;
 use super::mount::Mount;
 use super::plot;
-use super::statistics::{median, millis, percentile, rate};
+use super::statistics::{Ratio, median, millis, percentile, rate};
 use super::study::Bench;
 use crate::progress::say;
 use std::io;
@@ -22,8 +22,8 @@ impl Bench {
         )?;
         self.throughput(
             mount,
-            ("S8: 20 ms porch", "burn", "0.98 of xargs"),
-            &[External, Before, Spawn, Xargs],
+            ("S8: 20 ms porch", "burn", "0.98 of xargs, 0.97 of confine off"),
+            &[External, Unconfined, Before, Spawn, Xargs],
         )?;
         let embedded = [Embedded, EmbeddedUnconfined, BeforeEmbedded];
         self.throughput(mount, ("embedded engine", "noop", "3000/s"), &embedded)?;
@@ -34,8 +34,9 @@ impl Bench {
             return Ok(());
         }
         let files = self.size.files;
-        let place = mount.path();
-        let took = median(&self.rounds(mount, "duplicates", |bench| bench.duplicates(place, files))?);
+        let all = [External];
+        let rounds = self.rounds(mount, "duplicates", &all, |_| self.duplicates(mount.path(), files))?;
+        let took = median(&rounds.concat());
         self.row([
             &format!("S10: {files} duplicates"),
             mount.label,
@@ -59,20 +60,16 @@ impl Bench {
         }
         let all = self.available(all);
         let files = if porch == "burn" { self.size.slow_files } else { self.size.files };
-        let rounds = self.rounds(mount, scenario, |bench| {
-            all.iter()
-                .map(|who| bench.backlog(mount.path(), *who, porch, files))
-                .collect::<io::Result<Vec<_>>>()
-        })?;
-        let rate_of =
-            |at: usize| rate(files, median(&rounds.iter().map(|round| round[at]).collect::<Vec<_>>()));
+        let times =
+            self.rounds(mount, scenario, &all, |who| self.backlog(mount.path(), who, porch, files))?;
+        let rate_of = |at: usize| rate(files, median(&times[at]));
         for (at, who) in all.iter().enumerate() {
             self.rates.push(plot::Bar::new(scenario, mount.label, who.label(), rate_of(at)));
         }
         let beside: Vec<String> =
             (1..all.len()).map(|at| format!("{}: {:.0}/s", all[at].label(), rate_of(at))).collect();
         let ratios: Vec<String> =
-            (1..all.len()).map(|at| format!("{:.2}", rate_of(0) / rate_of(at))).collect();
+            (1..all.len()).map(|at| Ratio::of(&times[at], &times[0]).to_string()).collect();
         self.row([
             &format!("{files} waiting, {scenario}"),
             mount.label,
@@ -92,12 +89,10 @@ impl Bench {
         }
         let files = self.size.burst;
         let all = self.available(&[External, Before, Embedded, BeforeEmbedded, Inotifywait, Incron, Entr]);
-        let rounds = self.rounds(mount, "S2: burst", |bench| {
-            all.iter().map(|who| bench.burst(mount.path(), *who, files)).collect::<io::Result<Vec<_>>>()
-        })?;
-        let rate_of =
-            |at: usize| rate(files, median(&rounds.iter().map(|round| round[at].took).collect::<Vec<_>>()));
-        let lost = |at: usize| rounds.iter().map(|round| round[at].lost).max().unwrap_or(0);
+        let bursts = self.rounds(mount, "S2: burst", &all, |who| self.burst(mount.path(), who, files))?;
+        let times = |at: usize| bursts[at].iter().map(|burst| burst.took).collect::<Vec<_>>();
+        let rate_of = |at: usize| rate(files, median(&times(at)));
+        let lost = |at: usize| bursts[at].iter().map(|burst| burst.lost).max().unwrap_or(0);
         let told = |at: usize| match lost(at) {
             0 => format!("{:.0}/s", rate_of(at)),
             lost => format!("{lost} of {files} lost"),
@@ -108,7 +103,10 @@ impl Bench {
         let beside: Vec<String> =
             (1..all.len()).map(|at| format!("{}: {}", all[at].label(), told(at))).collect();
         let ratios: Vec<String> = (1..all.len())
-            .map(|at| if lost(at) == 0 { format!("{:.2}", rate_of(0) / rate_of(at)) } else { "-".to_owned() })
+            .map(|at| match lost(at) {
+                0 => Ratio::of(&times(at), &times(0)).to_string(),
+                _ => "-".to_owned(),
+            })
             .collect();
         let scenario = format!("S2: burst of {files}, watched");
         self.row([&scenario, mount.label, &told(0), &or_dash(&beside), &or_dash(&ratios), "none lost"]);
@@ -134,20 +132,17 @@ impl Bench {
         }
         let files = self.size.single_files;
         let all = self.available(&[External, Unconfined, Before, Inotifywait, Incron, Entr]);
-        let rounds = self.rounds(mount, "S1: latency", |bench| {
-            all.iter().map(|who| bench.latency(mount.path(), *who, files)).collect::<io::Result<Vec<_>>>()
-        })?;
-        let times =
-            |at: usize| -> Vec<Duration> { rounds.iter().flat_map(|round| round[at].clone()).collect() };
+        let latencies =
+            self.rounds(mount, "S1: latency", &all, |who| self.latency(mount.path(), who, files))?;
+        let medians = |at: usize| latencies[at].iter().map(|round| median(round)).collect::<Vec<Duration>>();
         let told = |at: usize| {
-            let times = times(at);
+            let times = latencies[at].concat();
             format!("p50 {:.2} ms, p99 {:.2} ms", millis(median(&times)), millis(percentile(&times, 99)))
         };
         let beside: Vec<String> =
             (1..all.len()).map(|at| format!("{}: {}", all[at].label(), told(at))).collect();
-        let ratios: Vec<String> = (1..all.len())
-            .map(|at| format!("{:.2}", median(&times(0)).as_secs_f64() / median(&times(at)).as_secs_f64()))
-            .collect();
+        let ratios: Vec<String> =
+            (1..all.len()).map(|at| Ratio::of(&medians(0), &medians(at)).to_string()).collect();
         self.row([
             "S1: rename to first instruction, idle",
             mount.label,

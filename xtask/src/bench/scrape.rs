@@ -4,7 +4,7 @@
 use super::contender::{Contender, ours};
 use super::field::{Field, TARGETS};
 use super::mount::Mount;
-use super::statistics::{median, millis, percentile, rate};
+use super::statistics::{Ratio, median, millis, percentile, rate};
 use super::study::Bench;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -28,24 +28,27 @@ impl Bench {
             return Ok(());
         }
         let files = self.size.files;
-        let rounds = self.rounds(mount, "S11: scraped", |bench| {
-            let alone = bench.backlog(mount.path(), Contender::External, "noop", files)?;
-            Ok((alone, bench.looked_at(mount.path(), files)?))
+        let rounds = self.rounds(mount, "S11: scraped", &[true, false], |is_scraped| {
+            if is_scraped {
+                return self.looked_at(mount.path(), files);
+            }
+            let took = self.backlog(mount.path(), Contender::External, "noop", files)?;
+            Ok(Looked { took, scrapes: Vec::new() })
         })?;
-        let alone: Vec<Duration> = rounds.iter().map(|(alone, _)| *alone).collect();
-        let looked_at: Vec<Duration> = rounds.iter().map(|(_, looked)| looked.took).collect();
-        let (alone, looked_at) = (rate(files, median(&alone)), rate(files, median(&looked_at)));
-        let scrapes: Vec<Duration> = rounds.iter().flat_map(|(_, looked)| looked.scrapes.clone()).collect();
+        let times = |at: usize| rounds[at].iter().map(|looked| looked.took).collect::<Vec<_>>();
+        let [looked_at, alone] = [times(0), times(1)];
+        let scrapes: Vec<Duration> = rounds[0].iter().flat_map(|looked| looked.scrapes.clone()).collect();
         self.row([
             &format!("S11: {files} waiting, scraped 5 times a second"),
             mount.label,
             &format!(
-                "{looked_at:.0}/s; a scrape p50 {:.1} ms, p99 {:.1} ms",
+                "{:.0}/s; a scrape p50 {:.1} ms, p99 {:.1} ms",
+                rate(files, median(&looked_at)),
                 millis(median(&scrapes)),
                 millis(percentile(&scrapes, 99))
             ),
-            &format!("not scraped: {alone:.0}/s"),
-            &format!("{:.2}", looked_at / alone),
+            &format!("not scraped: {:.0}/s", rate(files, median(&alone))),
+            &Ratio::of(&alone, &looked_at).to_string(),
             "0.98, a scrape below 100 ms",
         ]);
         Ok(())

@@ -1,5 +1,6 @@
-//! What is told of many times: rates, medians, percentiles.
+//! What is told of many times: rates, medians, percentiles, and how two contenders compare.
 
+use std::fmt;
 use std::time::Duration;
 
 pub(super) fn rate(files: usize, took: Duration) -> f64 {
@@ -19,4 +20,52 @@ pub(super) fn median(times: &[Duration]) -> Duration {
 
 pub(super) fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
+}
+
+/// How many times as fast as another ours is, from rounds in which both were measured one after the other: what slows the
+/// machine for longer than a round slows both.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Ratio {
+    median: f64,
+    least: f64,
+    most: f64,
+}
+
+impl Ratio {
+    /// Of the values of a contender and of those of another, by round.
+    pub(super) fn of(ones: &[Duration], others: &[Duration]) -> Self {
+        let rounds = ones.iter().zip(others).map(|(one, other)| one.as_secs_f64() / other.as_secs_f64());
+        let mut sorted: Vec<f64> = rounds.collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let at = |at: usize| sorted.get(at).copied().unwrap_or(f64::NAN);
+        let middle = sorted.len() / 2;
+        let median = if sorted.len() % 2 == 1 {
+            at(middle)
+        } else {
+            f64::midpoint(at(middle.wrapping_sub(1)), at(middle))
+        };
+        Self { median, least: at(0), most: at(sorted.len().wrapping_sub(1)) }
+    }
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { median, least, most } = self;
+        write!(f, "{median:.2} ({least:.2} to {most:.2})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contenders_are_compared_round_by_round() {
+        let times = |times: &[u64]| times.iter().map(|time| Duration::from_millis(*time)).collect::<Vec<_>>();
+        // The machine was four times as slow in the second round.
+        let (ours, other) = (times(&[100, 400, 110]), times(&[90, 360, 110]));
+        assert_eq!(Ratio::of(&other, &ours).to_string(), "0.90 (0.90 to 1.00)");
+        let ratio = Ratio::of(&times(&[1000, 4000]), &times(&[1000, 2000]));
+        assert_eq!(ratio, Ratio { median: 1.5, least: 1.0, most: 2.0 });
+    }
 }

@@ -31,19 +31,27 @@ impl Bench {
         self.only.as_ref().is_none_or(|only| scenario.split([' ', ':']).any(|word| word == only))
     }
 
-    /// The results of a scenario in each round.
-    pub(super) fn rounds<T>(
+    /// The results of a scenario, by contender and round.
+    pub(super) fn rounds<C: Copy, T>(
         &self,
         mount: &Mount,
         what: &str,
-        one: impl Fn(&Self) -> io::Result<T>,
-    ) -> io::Result<Vec<T>> {
-        (1..=self.size.rounds)
-            .map(|round| {
-                say(&format!("{}: {what}: round {round} of {}", mount.label, self.size.rounds));
-                one(self)
-            })
-            .collect()
+        all: &[C],
+        one: impl Fn(C) -> io::Result<T>,
+    ) -> io::Result<Vec<Vec<T>>> {
+        let mut results: Vec<Vec<T>> = all.iter().map(|_| Vec::new()).collect();
+        for round in 1..=self.size.rounds {
+            say(&format!("{}: {what}: round {round} of {}", mount.label, self.size.rounds));
+            // Each second round in the opposite order: what one leaves to the file system is not always the same other's.
+            let mut order: Vec<_> = all.iter().zip(&mut results).collect();
+            if round % 2 == 0 {
+                order.reverse();
+            }
+            for (who, results) in order {
+                results.push(one(*who)?);
+            }
+        }
+        Ok(results)
     }
 
     pub(super) fn available(&self, all: &[Contender]) -> Vec<Contender> {
