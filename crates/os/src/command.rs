@@ -277,7 +277,7 @@ mod tests {
         std::fs::write(&secret, "told").unwrap();
         let read = ["/usr", "/bin", "/lib", "/lib64", "/etc"].map(PathBuf::from);
         let read = read.iter().filter_map(|path| path.canonicalize().ok()).collect();
-        let domain = match (Domain { read, ..Domain::default() }).build() {
+        let domain = match (Domain { read, ..Domain::default() }).build(None) {
             Ok(domain) => Arc::new(domain),
             Err(Without::Missing(reason)) => return eprintln!("NOT TESTED: {reason}"),
             Err(error) => panic!("{error}"),

@@ -1,5 +1,5 @@
 //! What the process gives up, and what a run may use: the policy over the mechanics of `conductor_os::confine`. The
-//! process gives up its rights once. A run happens on a thread that was confined for it ([`Policy::domain`]), and
+//! process gives up its rights once. A run happens on a thread that was confined for it ([`Policy::permitted`]), and
 //! everything that the thread starts is born confined. A start as root may make a root directory of its own, becomes
 //! another user, and may give porch one of its own, in this order.
 
@@ -15,6 +15,6 @@ mod written;
 
 pub use begun::say_begun;
 pub use given::give_up;
-pub use policy::{Built, Policy, Refusal};
+pub use policy::{Permitted, Policy, Refusal};
 pub use porch_user::ONLY_A_PROGRAM;
 pub use user::{NotBegun, begin};

@@ -97,11 +97,13 @@ pub struct Policy {
     confinement: Confinement,
 }
 
-/// What a domain was built from: when that is another, a new one is needed.
+/// What the runs of a program are permitted, each in its slot besides. Finding it asks for every part of every path, so it is
+/// kept as long as what it came from is the same.
 #[derive(Debug)]
-pub struct Built {
+pub struct Permitted {
+    /// The domain without a slot.
+    pub domain: Domain,
     watched: Vec<(PathBuf, Option<Stamp>)>,
-    slot: Option<(u64, u64)>,
     program: Option<PathBuf>,
 }
 
@@ -233,59 +235,51 @@ impl Policy {
         Ok(own)
     }
 
-    /// Builds the domain of a run in this slot, with this program.
-    pub fn domain(&self, slot: Option<&Dir>, program: Option<&Path>) -> Result<(Domain, Built), Refusal> {
+    /// What runs of this program are permitted now; without one, those of the embedded engine.
+    pub fn permitted(&self, program: Option<&Path>) -> Result<Permitted, Refusal> {
         let cannot = |error: io::Error| Refusal(error.to_string());
-        let directory = slot.map(|slot| slot.as_fd().try_clone_to_owned()).transpose().map_err(cannot)?;
-        let mut domain = Domain { directory, ports: ports(&self.egress), ..Domain::default() };
-        let mut built = Built {
-            watched: Vec::new(),
-            slot: slot.map(Dir::meta).transpose().map_err(cannot)?.map(|meta| meta.id),
-            program: program.map(Path::to_owned),
-        };
+        let mut domain = Domain { ports: ports(&self.egress), ..Domain::default() };
         let withheld = self.withheld(program).map_err(cannot)?;
         let listed = self.listed.iter().map(PathBuf::as_path).chain(program.and_then(Path::parent));
         // What was replaced, or made since, is another; a secret is so when its link leads elsewhere. The output may lie in
         // the handoff directory, beside its parts. Noted before anything is opened, so that what is replaced meanwhile is noticed.
         let others = listed.clone().chain(self.write[DEVICES.len()..].iter().map(PathBuf::as_path));
         let others = others.chain(self.secrets.iter().map(PathBuf::as_path)).chain([self.out.as_path()]);
-        built.watched.extend(others.map(|path| (path.to_owned(), identity(path))));
+        let mut watched: Vec<_> = others.map(|path| (path.to_owned(), identity(path))).collect();
         for path in self.system.iter().map(PathBuf::as_path).chain(listed) {
-            open(path, &withheld, &mut domain.read, &mut built.watched).map_err(cannot)?;
+            open(path, &withheld, &mut domain.read, &mut watched).map_err(cannot)?;
         }
         for path in &self.write {
-            open(path, &withheld, &mut domain.write, &mut built.watched).map_err(cannot)?;
+            open(path, &withheld, &mut domain.write, &mut watched).map_err(cannot)?;
         }
         domain.write.extend(present(&self.out).map_err(cannot)?);
-        Ok((domain, built))
+        Ok(Permitted { domain, watched, program: program.map(Path::to_owned) })
     }
 
-    /// Whether a domain still fits.
-    pub fn fits(&self, built: &Built, slot: Option<&Dir>, program: Option<&Path>) -> bool {
-        let slot = slot.map(Dir::meta).transpose();
-        built.program.as_deref() == program
-            && slot.is_ok_and(|slot| slot.map(|meta| meta.id) == built.slot)
-            && built.watched.iter().all(|(path, recorded)| now(path, *recorded) == *recorded)
+    /// Whether what was found for a program's runs is what would be found now.
+    pub fn holds(&self, permitted: &Permitted, program: Option<&Path>) -> bool {
+        permitted.program.as_deref() == program
+            && permitted.watched.iter().all(|(path, recorded)| now(path, *recorded) == *recorded)
     }
 
     /// Puts this thread, and what it starts, into the domain. What held at the start must hold now.
     pub fn enter(&self, domain: &Domain) -> Result<(), Refusal> {
         self.enter_without_domain()?;
-        self.held(Part::Files, domain.enter()).map(drop)
+        self.confined(Part::Files, domain.enter()).map(drop)
     }
 
     /// Takes from this thread what no program that it starts may have. The domain of such a program is its own alone.
     pub fn enter_without_domain(&self) -> Result<(), Refusal> {
-        self.held(Part::Capabilities, process::give_up_capabilities(kept()))?;
-        self.held(Part::Signals, calls::refuse_to_this_thread(self.egress != Egress::None)).map(drop)
+        self.confined(Part::Capabilities, process::give_up_capabilities(kept()))?;
+        self.confined(Part::Signals, calls::refuse_to_this_thread(self.egress != Egress::None)).map(drop)
     }
 
-    /// Builds a domain for programs to be started in; `None`: runs had none at the start either.
-    pub fn build(&self, domain: &Domain) -> Result<Option<OwnedFd>, Refusal> {
-        self.held(Part::Files, domain.build())
+    /// Builds the domain in which a program is started in this slot; `None`: runs had none at the start either.
+    pub fn build(&self, permitted: &Permitted, slot: &Dir) -> Result<Option<OwnedFd>, Refusal> {
+        self.confined(Part::Files, permitted.domain.build(Some(slot.as_fd())))
     }
 
-    fn held<T>(&self, part: Part, result: Result<T, Without>) -> Result<Option<T>, Refusal> {
+    fn confined<T>(&self, part: Part, result: Result<T, Without>) -> Result<Option<T>, Refusal> {
         match result {
             Err(without) if self.confinement.holds(part) => Err(Refusal(without.to_string())),
             other => Ok(other.ok()),

@@ -3,10 +3,9 @@
 //! by a thread with that user's ids: a cell. The embedded engine is no program, so its runs happen on a cell that is in
 //! the domain. There is one cell for each worker; workers themselves stay outside: they stage, watch and kill.
 
-use crate::confinement::{Built, Policy, Refusal};
+use crate::confinement::{Permitted, Policy, Refusal};
 use conductor_os::child::Supervised;
 use conductor_os::command::{Command, StartError};
-use conductor_os::confine::files::Domain;
 use conductor_os::dir::Dir;
 use conductor_os::second;
 use rustix::process::{Resource, getrlimit};
@@ -72,26 +71,37 @@ pub(super) struct Cells {
     cell: RefCell<Option<Cell>>,
 }
 
-/// The built domains of programs, by slot. Each is a descriptor, and there are hundreds of slots.
+/// The domains of programs. Each that is built is a descriptor, and there are hundreds of slots.
 #[derive(Debug)]
 pub(super) struct Domains {
-    kept: Mutex<BTreeMap<u16, SlotDomain>>,
+    kept: Mutex<Kept>,
     /// How many are kept at most.
     most: usize,
 }
 
-/// The domain of a slot, with what it was built from; `None`: none held at the start either.
+#[derive(Debug, Default)]
+struct Kept {
+    /// What runs were permitted last.
+    permitted: Option<Arc<Permitted>>,
+    built: BTreeMap<u16, SlotDomain>,
+}
+
+/// The domain of a slot.
 #[derive(Debug)]
 struct SlotDomain {
-    from: Built,
+    /// What it was built for.
+    permitted: Arc<Permitted>,
+    /// The identity of the slot's directory.
+    slot: (u64, u64),
+    /// `None`: none held at the start either.
     domain: Option<Arc<OwnedFd>>,
 }
 
 /// A thread for runs. It ends when it is dropped, after its work: not before, because its children would become those of
 /// the main thread, as orphans are.
 struct Cell {
-    /// `None`: it is in no domain.
-    built: Option<Built>,
+    /// What its domain permits; `None`: it is in no domain.
+    permitted: Option<Arc<Permitted>>,
     work: Arc<Handover<Work>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -114,33 +124,42 @@ impl Domains {
         Self { kept: Mutex::default(), most: usize::try_from(limit / SHARE).unwrap_or(usize::MAX) }
     }
 
-    /// The domain of a site, built anew when what it was built from is another. `None`: no domain held at the start either.
+    /// The domain of a site, built anew when what it was built for is another. `None`: no domain held at the start either.
     fn of(&self, policy: &Policy, site: Site<'_>) -> Result<Option<Arc<OwnedFd>>, Refusal> {
-        let (slot, program) = (Some(site.slot), Some(site.program));
-        // A slot has one run at a time, so that nobody looks for its domain meanwhile.
-        let kept = self.locked().remove(&site.number);
-        let kept = if let Some(kept) = kept.filter(|kept| policy.fits(&kept.from, slot, program)) {
-            kept
-        } else {
-            let (rules, from) = policy.domain(slot, program)?;
-            SlotDomain { from, domain: policy.build(&rules)?.map(Arc::new) }
+        let (known, built) = {
+            let mut kept = self.locked();
+            // A slot has one run at a time, so that nobody looks for its domain meanwhile.
+            (kept.permitted.clone(), kept.built.remove(&site.number))
         };
-        let domain = kept.domain.clone();
-        let mut others = self.locked();
-        others.insert(site.number, kept);
+        let permitted = match known.filter(|known| policy.holds(known, Some(site.program))) {
+            Some(known) => known,
+            None => Arc::new(policy.permitted(Some(site.program))?),
+        };
+        let slot = site.slot.meta().map_err(Refusal::of)?.id;
+        let still = |built: &SlotDomain| Arc::ptr_eq(&built.permitted, &permitted) && built.slot == slot;
+        let built = if let Some(built) = built.filter(still) {
+            built
+        } else {
+            let domain = policy.build(&permitted, site.slot)?.map(Arc::new);
+            SlotDomain { permitted: Arc::clone(&permitted), slot, domain }
+        };
+        let domain = built.domain.clone();
+        let mut kept = self.locked();
+        kept.permitted = Some(permitted);
+        kept.built.insert(site.number, built);
         // Slots are used again from below: the highest one is needed least.
-        while others.len() > self.most.max(1) {
-            others.pop_last();
+        while kept.built.len() > self.most.max(1) {
+            kept.built.pop_last();
         }
         Ok(domain)
     }
 
-    /// Gives all descriptors back.
+    /// Forgets everything, and gives all descriptors back.
     fn let_go(&self) {
-        self.locked().clear();
+        *self.locked() = Kept::default();
     }
 
-    fn locked(&self) -> MutexGuard<'_, BTreeMap<u16, SlotDomain>> {
+    fn locked(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -163,7 +182,7 @@ impl Cells {
     ) -> Result<Result<Supervised, StartError>, Refusal> {
         let started = self.try_to_start(site, command);
         if !matches!(started, Ok(Ok(_))) {
-            // It may be for want of a descriptor, and each is built again when it is needed.
+            // It may be for want of a descriptor, and all is made again when it is needed.
             self.domains.let_go();
         }
         started
@@ -206,11 +225,11 @@ impl Cells {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let mut kept = self.cell.borrow_mut();
-        let fits = |cell: &Cell| match (policy, &cell.built) {
-            (Some(policy), Some(built)) => policy.fits(built, None, None),
+        let serves = |cell: &Cell| match (policy, &cell.permitted) {
+            (Some(policy), Some(permitted)) => policy.holds(permitted, None),
             _ => true,
         };
-        if !kept.as_ref().is_some_and(fits) {
+        if !kept.as_ref().is_some_and(serves) {
             // The old one ends first.
             drop(kept.take());
             *kept = Some(Cell::make(self.policy.as_ref(), policy, self.number)?);
@@ -232,15 +251,14 @@ impl Cell {
         inside: Option<&Arc<Policy>>,
         number: usize,
     ) -> Result<Self, Refusal> {
-        let found: Option<(Domain, Built)> = inside.map(|policy| policy.domain(None, None)).transpose()?;
-        let (domain, built) = found.unzip();
-        let policy = confined.cloned();
+        let permitted = inside.map(|policy| policy.permitted(None)).transpose()?.map(Arc::new);
+        let (policy, inside) = (confined.cloned(), permitted.clone());
         let (work, entered) = (Handover::<Work>::new(), Handover::new());
         let (works, answer) = (Arc::clone(&work), Arc::clone(&entered));
         let cannot = |error: io::Error| Refusal::of(error);
         let thread = second::thread(format!("cell-{number}"), move || {
-            let confined = policy.map_or(Ok(()), |policy| match &domain {
-                Some(domain) => policy.enter(domain),
+            let confined = policy.map_or(Ok(()), |policy| match &inside {
+                Some(permitted) => policy.enter(&permitted.domain),
                 None => policy.enter_without_domain(),
             });
             let is_confined = confined.is_ok();
@@ -249,7 +267,7 @@ impl Cell {
                 work();
             }
         });
-        let cell = Self { built, work, thread: Some(thread.map_err(cannot)?) };
+        let cell = Self { permitted, work, thread: Some(thread.map_err(cannot)?) };
         entered.take().unwrap_or_else(|| Err(Refusal::of("its thread ended")))?;
         Ok(cell)
     }

@@ -11,7 +11,7 @@ use landlock::{
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
 use rustix::io::Errno;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Everything that a domain permits. A path stands for what is there when the domain is entered, with everything below it,
@@ -22,8 +22,6 @@ pub struct Domain {
     pub read: Vec<PathBuf>,
     /// May be read, written, executed, and changed in every way.
     pub write: Vec<PathBuf>,
-    /// The same for an open directory.
-    pub directory: Option<OwnedFd>,
     /// The only TCP ports that may be connected to; `None`: all.
     pub ports: Option<Vec<u16>>,
 }
@@ -72,7 +70,7 @@ pub(super) fn known_to(status: &LandlockStatus) -> Result<Enforced, Without> {
 impl Domain {
     /// Puts this thread, and whatever it starts from now on, into the domain.
     pub fn enter(&self) -> Result<Enforced, Without> {
-        let status = self.created()?.restrict_self().map_err(|error| cannot(&error))?;
+        let status = self.created(None)?.restrict_self().map_err(|error| cannot(&error))?;
         let known = known_to(&status.landlock)?;
         if status.ruleset == RulesetStatus::NotEnforced {
             return Err(Without::Refused("Landlock enforces nothing".to_owned()));
@@ -81,12 +79,12 @@ impl Domain {
     }
 
     /// Builds the domain without entering it: a program that is started with it enters it before its first instruction. What
-    /// the paths stand for is what is there now.
-    pub fn build(&self) -> Result<OwnedFd, Without> {
-        Option::from(self.created()?).ok_or_else(not_there)
+    /// the paths stand for is what is there now. `own`: an open directory in which it may do the same as in [`Domain::write`].
+    pub fn build(&self, own: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Without> {
+        Option::from(self.created(own)?).ok_or_else(not_there)
     }
 
-    fn created(&self) -> Result<RulesetCreated, Without> {
+    fn created(&self, own: Option<BorrowedFd<'_>>) -> Result<RulesetCreated, Without> {
         let empty = || {
             let mut ruleset = Ruleset::default()
                 .set_compatibility(CompatLevel::BestEffort)
@@ -103,7 +101,7 @@ impl Domain {
             created = with_rules(created, paths, access)?;
         }
         let others = |mut created: RulesetCreated| {
-            if let Some(directory) = &self.directory {
+            if let Some(directory) = own {
                 created = created.add_rule(PathBeneath::new(directory, to_write))?;
             }
             for port in self.ports.iter().flatten() {
@@ -171,14 +169,14 @@ mod tests {
             return assert!(ended.success());
         }
         let domain = Domain { read: vec!["/usr".into(), "/etc".into()], ..Domain::default() };
-        if let Err(Without::Missing(reason)) = domain.build() {
+        if let Err(Without::Missing(reason)) = domain.build(None) {
             return eprintln!("NOT TESTED: {reason}");
         }
         let few = rustix::process::Rlimit { current: Some(64), maximum: Some(64) };
         rustix::process::setrlimit(rustix::process::Resource::Nofile, few).unwrap();
         let mut all: Vec<_> = std::iter::from_fn(|| fs::File::open("/dev/null").ok()).collect();
         for free in 0..3 {
-            let built = domain.build();
+            let built = domain.build(None);
             // One for the domain, and one for each place in turn.
             assert_eq!(built.is_ok(), free >= 2, "{free} free: {built:?}");
             drop(all.pop());
@@ -195,7 +193,7 @@ mod tests {
         std::os::unix::fs::symlink(temp.path().join("other"), temp.path().join("link")).unwrap();
         let path = |name: &str| temp.path().join(name);
         let write = vec![path("write"), path("link"), path("nowhere")];
-        let domain = Domain { read: vec![path("read")], write, ports: Some(vec![]), directory: None };
+        let domain = Domain { read: vec![path("read")], write, ports: Some(vec![]) };
         let at = temp.path().to_owned();
         let inside = std::thread::spawn(move || {
             let enforced = domain.enter();
