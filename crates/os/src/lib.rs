@@ -36,4 +36,4 @@ pub mod watch;
 
 pub use clock::{monotonic, wall_ns};
 pub use failure::{is_exhausted, is_no_space, is_passing};
-pub use system::{boot_id, descriptor_limit, kernel_lacks};
+pub use system::{BOOT_ID, boot_id, descriptor_limit, kernel_lacks};

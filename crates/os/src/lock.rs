@@ -47,7 +47,9 @@ impl Lock {
                     let holder = holder(&mut file);
                     // A daemon killed between fork and exec of a program is dead, but the child shares its descriptors
                     // until the child's own exec.
-                    let dead = holder.parse().is_ok_and(|pid| info(pid).is_none_or(|info| info.zombie));
+                    let dead = holder
+                        .parse()
+                        .is_ok_and(|pid| info(pid).is_ok_and(|info| info.is_none_or(|info| info.zombie)));
                     if !dead || Instant::now() > patience {
                         return Err(LockError::Held(holder));
                     }

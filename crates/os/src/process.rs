@@ -3,6 +3,7 @@
 pub use crate::pid::Pid;
 use crate::second::{self, reaching};
 use crate::wake::wait_readable;
+use rustix::io::Errno;
 use rustix::process::{
     PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open, set_child_subreaper,
     test_kill_process_group, waitpid,
@@ -12,6 +13,7 @@ use std::io::{self, Read};
 use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 /// A process identified across reuse of its process id.
@@ -43,7 +45,8 @@ pub struct ProcessInfo {
 pub fn adopt_orphans() -> io::Result<()> {
     // A program that was started through a shell may have children that the shell started.
     let children = children_of_main()?;
-    FROM_BEFORE.get_or_init(|| children.into_iter().filter_map(info).collect());
+    let known = children.into_iter().map(info).collect::<io::Result<Vec<_>>>()?;
+    FROM_BEFORE.get_or_init(|| known.into_iter().flatten().collect());
     Ok(set_child_subreaper(Pid::own().raw())?)
 }
 
@@ -51,12 +54,12 @@ pub fn adopt_orphans() -> io::Result<()> {
 static FROM_BEFORE: OnceLock<Vec<ProcessInfo>> = OnceLock::new();
 
 /// Whether a child existed before we started any, or is in the process group of such a child that still lives: it may be
-/// that child's orphan.
+/// that child's orphan. Where that cannot be told now, it may.
 pub fn is_from_before(process: &ProcessInfo) -> bool {
     let before = FROM_BEFORE.get().into_iter().flatten();
-    before
-        .filter(|stranger| stranger.id == process.id || stranger.group == process.group)
-        .any(|stranger| info(stranger.id.pid).is_some_and(|now| now.id == stranger.id))
+    before.filter(|stranger| stranger.id == process.id || stranger.group == process.group).any(|stranger| {
+        info(stranger.id.pid).map_or(true, |now| now.is_some_and(|now| now.id == stranger.id))
+    })
 }
 
 /// A descriptor that becomes readable when the process ends.
@@ -87,16 +90,17 @@ pub fn group_exists(group: Pid) -> bool {
 /// Ends one process, if its process id has not been reused.
 pub fn kill(id: ProcessId) {
     let end = move || {
-        let same = info(id.pid).is_some_and(|info| info.id == id);
+        // Where it cannot be told now, it lives on, and whoever asks is told so.
+        let same = info(id.pid).is_ok_and(|info| info.is_some_and(|info| info.id == id));
         same.then(|| id.pid.raw().map(|pid| kill_process(pid, Signal::KILL)))
     };
     // ESRCH: it has ended, which is the aim.
     let _ = reaching(end);
 }
 
-/// Whether this very process exists and has not ended.
+/// Whether this very process exists and has not ended. Where that cannot be told now, it may live.
 pub fn is_alive(id: ProcessId) -> bool {
-    info(id.pid).is_some_and(|info| info.id == id && !info.zombie)
+    info(id.pid).map_or(true, |info| info.is_some_and(|info| info.id == id && !info.zombie))
 }
 
 /// Waits for the end of killed processes, which may take a moment, at most until `until`.
@@ -106,8 +110,10 @@ pub fn wait_for_end(killed: &[ProcessId], until: Instant) {
         let Ok(process) = descriptor(id.pid) else { continue };
         while is_alive(*id) && Instant::now() < until {
             let left = until.saturating_duration_since(Instant::now());
-            if wait_readable([Some(process.as_fd())], Some(left)).is_err() {
-                std::thread::sleep(Duration::from_millis(5)); // Waiting failed, so nothing can wake us.
+            match wait_readable([Some(process.as_fd())], Some(left)) {
+                Ok([true]) => break,
+                Ok([false]) => {}
+                Err(_) => std::thread::sleep(Duration::from_millis(5)), // Waiting failed, so nothing can wake us.
             }
         }
     }
@@ -118,19 +124,35 @@ pub fn reap(pid: Pid) -> bool {
     pid.raw().is_some_and(|pid| !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None)))
 }
 
-/// Reads /proc/PID/stat: one line of some fifty numbers and a name of at most 64 bytes, which the kernel gives in one piece to
-/// whom has room for it.
-fn stat(pid: Pid) -> Option<String> {
-    let mut line = [0; 2048];
-    let length = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut line).ok()?;
-    Some(String::from_utf8_lossy(line.get(..length)?).into_owned())
+/// What /proc shows of a process: nothing of one that has ended, or whose user closes it to us. An error: it cannot be told now,
+/// for want of a descriptor or memory.
+pub fn shown<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::NOENT | Errno::SRCH | Errno::ACCESS | Errno::PERM) => Ok(None),
+            _ => Err(error),
+        },
+    }
 }
 
-/// The process with this number, if there is one.
-pub fn info(pid: Pid) -> Option<ProcessInfo> {
-    let text = stat(pid)?;
+/// Reads /proc/PID/stat: one line of some fifty numbers and a name of at most 64 bytes, which the kernel gives in one piece to
+/// whom has room for it.
+fn stat(pid: Pid) -> io::Result<Option<String>> {
+    let mut line = [0; 2048];
+    let read = fs::File::open(format!("/proc/{pid}/stat")).and_then(|mut file| file.read(&mut line));
+    let line = shown(read)?.and_then(|length| line.get(..length));
+    Ok(line.map(|line| String::from_utf8_lossy(line).into_owned()))
+}
+
+/// The process with this number, if there is one. An error: it cannot be told now.
+pub fn info(pid: Pid) -> io::Result<Option<ProcessInfo>> {
+    Ok(stat(pid)?.and_then(|line| parsed(pid, &line)))
+}
+
+fn parsed(pid: Pid, line: &str) -> Option<ProcessInfo> {
     // The name is in parentheses and may itself contain parentheses and spaces.
-    let (head, tail) = text.rsplit_once(") ")?;
+    let (head, tail) = line.rsplit_once(") ")?;
     let name = head.split_once(" (")?.1.to_owned();
     let fields: Vec<&str> = tail.split(' ').collect();
     Some(ProcessInfo {
@@ -144,14 +166,28 @@ pub fn info(pid: Pid) -> Option<ProcessInfo> {
 
 /// A process that was made in this time, in clock ticks since boot, and has not been reaped. The time is its start unless a
 /// tick passed meanwhile: then /proc is asked, which costs as much as a good part of making a process. It is asked for
-/// the first one too, in case its clock is not ours.
+/// the first one too, and for all others once it has said another time than our clock.
 pub(crate) fn started_in(pid: Pid, made: &RangeInclusive<u64>) -> Option<ProcessId> {
-    static SAME_CLOCK: OnceLock<bool> = OnceLock::new();
-    if made.start() == made.end() && SAME_CLOCK.get() == Some(&true) {
+    static CLOCK: AtomicU8 = AtomicU8::new(UNKNOWN);
+    started(pid, made, &CLOCK)
+}
+
+/// What is known of our clock beside the one by which /proc tells when a process was made.
+const UNKNOWN: u8 = 0;
+const SAME: u8 = 1;
+const ANOTHER: u8 = 2;
+
+fn started(pid: Pid, made: &RangeInclusive<u64>, clock: &AtomicU8) -> Option<ProcessId> {
+    if made.start() == made.end() && clock.load(Ordering::Relaxed) == SAME {
         return Some(ProcessId { pid, start: *made.start() });
     }
-    let id = info(pid)?.id;
-    SAME_CLOCK.get_or_init(|| made.contains(&id.start));
+    let id = info(pid).ok()??.id;
+    if made.contains(&id.start) {
+        // What was found another stays another.
+        let _ = clock.compare_exchange(UNKNOWN, SAME, Ordering::Relaxed, Ordering::Relaxed);
+    } else {
+        clock.store(ANOTHER, Ordering::Relaxed);
+    }
     Some(id)
 }
 
@@ -170,7 +206,7 @@ pub fn descends_from(pid: Pid, ancestor: Pid) -> Option<bool> {
 
 /// The parent of a process; 0 for the first process of a PID namespace, or one whose parent is outside it.
 fn parent(pid: Pid) -> Option<Pid> {
-    stat(pid)?.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+    stat(pid).ok()??.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
 /// The names of this process's own threads, sorted.
@@ -182,13 +218,12 @@ pub fn threads() -> Vec<String> {
     names
 }
 
-/// Every visible process.
+/// Every visible process. An error: /proc cannot be listed or read now.
 pub fn all() -> io::Result<Vec<ProcessInfo>> {
-    let list = |error: io::Error| io::Error::new(error.kind(), format!("/proc cannot be listed: {error}"));
     let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").map_err(list)? {
-        let number = entry.map_err(list)?.file_name().to_str().and_then(|name| name.parse().ok());
-        found.extend(number.and_then(info));
+    for entry in fs::read_dir("/proc")? {
+        let number = entry?.file_name().to_str().and_then(|name| name.parse().ok());
+        found.extend(number.map(info).transpose()?.flatten());
     }
     Ok(found)
 }
@@ -210,9 +245,7 @@ pub fn cannot_tell_orphans() -> Option<io::Error> {
 
 /// Children of the main thread: only other threads start programs.
 fn children_of_main() -> io::Result<Vec<Pid>> {
-    let path = format!("/proc/self/task/{}/children", std::process::id());
-    let text = fs::read_to_string(&path)
-        .map_err(|error| io::Error::new(error.kind(), format!("{path} cannot be read: {error}")))?;
+    let text = fs::read_to_string(format!("/proc/self/task/{}/children", std::process::id()))?;
     Ok(text.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect())
 }
 
@@ -221,20 +254,80 @@ fn children_of_main() -> io::Result<Vec<Pid>> {
 pub struct Environment(Vec<u8>);
 
 impl Environment {
-    /// Reads it.
-    pub fn of(pid: Pid) -> Self {
-        Self(fs::read(format!("/proc/{pid}/environ")).unwrap_or_default())
+    /// Reads it. An error: it cannot be read now.
+    pub fn of(pid: Pid) -> io::Result<Self> {
+        Ok(Self(shown(fs::read(format!("/proc/{pid}/environ")))?.unwrap_or_default()))
     }
 
     /// Reads it with the ids of whichever of our two users may.
-    pub fn of_either(pid: Pid) -> Self {
-        let own = Self::of(pid);
-        let theirs = second::get().filter(|_| own.0.is_empty());
-        theirs.and_then(|second| second.run(move || Self::of(pid)).ok()).unwrap_or(own)
+    pub fn of_either(pid: Pid) -> io::Result<Self> {
+        let own = Self::of(pid)?;
+        match second::get().filter(|_| own.0.is_empty()) {
+            Some(second) => second.run(move || Self::of(pid))?,
+            None => Ok(own),
+        }
     }
 
     /// Whether it has all of these `NAME=VALUE` entries.
     pub fn has(&self, entries: &[String]) -> bool {
         entries.iter().all(|wanted| self.0.split(|b| *b == 0).any(|entry| entry == wanted.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{Resource, Rlimit, setrlimit};
+
+    /// Set for the process of the test below that uses up its descriptors.
+    const ALONE: &str = "CONDUCTOR_TEST_ALONE";
+
+    #[test]
+    fn without_a_free_descriptor_nobody_is_said_to_have_ended() {
+        if std::env::var_os(ALONE).is_none() {
+            let name = "process::tests::without_a_free_descriptor_nobody_is_said_to_have_ended";
+            let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+            let ended = again.args(["--exact", name]).env(ALONE, "1").status().unwrap();
+            return assert!(ended.success());
+        }
+        let own = info(Pid::own()).unwrap().unwrap().id;
+        let nobody = ProcessId { start: own.start + 1, ..own };
+        assert!(is_alive(own) && !is_alive(nobody));
+        let few = Rlimit { current: Some(64), maximum: Some(64) };
+        setrlimit(Resource::Nofile, few).unwrap();
+        let mut used: Vec<_> = std::iter::from_fn(|| fs::File::open("/dev/null").ok()).collect();
+        assert!(is_alive(nobody), "nobody can tell");
+        assert!(info(own.pid).is_err() && Environment::of(own.pid).is_err() && crate::boot_id().is_err());
+        assert_eq!(all().unwrap_err().raw_os_error(), Some(Errno::MFILE.raw_os_error()));
+        // One to list them, and none to read them.
+        drop(used.pop());
+        assert!(all().is_err() && group_members(own.pid).is_err());
+        drop(used.pop());
+        assert!(all().is_ok_and(|all| all.iter().any(|process| process.id == own)));
+    }
+
+    #[test]
+    fn who_has_ended_or_is_closed_to_us_is_shown_as_nothing() {
+        for gone in [Errno::NOENT, Errno::SRCH, Errno::ACCESS, Errno::PERM] {
+            assert!(shown::<()>(Err(gone.into())).unwrap().is_none(), "{gone}");
+        }
+        for unknown in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::IO] {
+            assert!(shown::<()>(Err(unknown.into())).is_err(), "{unknown}");
+        }
+        assert!(info(Pid(u32::MAX >> 1)).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_clock_that_was_once_another_is_never_trusted() {
+        let own = info(Pid::own()).unwrap().unwrap().id;
+        let (then, elsewhere) = (own.start..=own.start, own.start + 1..=own.start + 1);
+        let clock = AtomicU8::new(UNKNOWN);
+        // Whatever is said of the time, what /proc says counts: until the clocks agreed, and after they did not.
+        assert_eq!(started(own.pid, &then, &clock), Some(own));
+        assert_eq!(started(own.pid, &elsewhere, &clock).map(|id| id.start), Some(own.start + 1), "agreed");
+        assert_eq!(started(own.pid, &(own.start + 1..=own.start + 2), &clock), Some(own), "a tick passed");
+        assert_eq!(started(own.pid, &elsewhere, &clock), Some(own), "they differ");
+        assert_eq!(started(own.pid, &(own.start..=own.start + 1), &clock), Some(own));
+        assert_eq!(started(own.pid, &elsewhere, &clock), Some(own), "they still do");
     }
 }

@@ -1,10 +1,11 @@
 //! Facts about the running system: its boot, its limits, and the calls that it permits.
 
+/// Where the kernel tells its identifier of this boot.
+pub const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// The kernel's identifier of this boot; process numbers of another boot mean nothing.
-pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|id| id.trim().to_owned())
-        .unwrap_or_default()
+pub fn boot_id() -> std::io::Result<String> {
+    Ok(std::fs::read_to_string(BOOT_ID)?.trim().to_owned())
 }
 
 /// The limit on this process's descriptors; `None`: unlimited.

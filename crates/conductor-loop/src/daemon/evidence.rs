@@ -2,6 +2,7 @@
 //! behind this evidence has lost something, and a new one numbers from the highest of them on.
 
 use super::failure::Failure;
+use super::not_started::NotStarted;
 use crate::handoff::{Handoff, HeadBody, HeadFile, StateFiles, TakenFiles, layout};
 use crate::runner::{LastRuns, RunTable};
 use crate::store::{Extent, Ledger, Outcomes, Store, StoreError};
@@ -9,6 +10,7 @@ use conductor_core::limits::STATUS_MAX;
 use conductor_core::name::status_name;
 use conductor_core::record::{Outcome, Status};
 use conductor_core::{Code, Digest, Seq};
+use conductor_os::boot_id;
 use conductor_os::dir::Dir;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -55,7 +57,8 @@ pub(super) fn hold(
 
 /// The last daemon's run table, for a command that takes the daemon's place.
 pub fn last_runs(places: &Handoff) -> Result<LastRuns, Failure> {
-    let read = RunTable::open(&places.dirs.private).map(|(_, last)| last);
+    let boot = boot_id().map_err(NotStarted::UnknownBoot)?;
+    let read = RunTable::open(&places.dirs.private, boot).map(|(_, last)| last);
     read.map_err(|error| Failure::refused("reading the run table", error))
 }
 

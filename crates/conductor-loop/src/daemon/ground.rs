@@ -10,6 +10,7 @@ use crate::handoff::{Finder, Handoff, StateFiles};
 use crate::keys::Keys;
 use crate::runner::{LastRuns, RunTable};
 use crate::store::{Ledger, Store};
+use conductor_os::boot_id;
 use std::sync::Arc;
 
 /// The open resources of a handoff directory during one session.
@@ -41,7 +42,8 @@ impl Ground {
         let state = StateFiles::find(config, &places.path, &places.dirs.handoff, Finder::Keeper)?;
         // A restore that was killed; what cannot be removed now is tried again at the next start.
         let _ = clear_stale(&state.dir);
-        let (run_table, last) = RunTable::open(&places.dirs.private)
+        let boot = boot_id().map_err(NotStarted::UnknownBoot)?;
+        let (run_table, last) = RunTable::open(&places.dirs.private, boot)
             .map_err(|error| Failure::refused("cannot start the run table", error))?;
         let store = Arc::new(open_store(&state, &places, &last)?);
         let sealed_by = store.sealed_by().map_err(NotStarted::Seal)?;

@@ -7,6 +7,7 @@ use crate::store::StoreError;
 use conductor_core::Code;
 use conductor_core::intent::NotATarget;
 use conductor_evidence::TrailError;
+use conductor_os::BOOT_ID;
 use std::io;
 use std::path::PathBuf;
 
@@ -57,9 +58,14 @@ pub enum NotStarted {
     Metrics(#[source] prometheus::Error),
     /// What the last daemon left running cannot be looked for.
     #[error(
-        "it cannot be told whether a porch that the last daemon left running lives on, and none starts beside it: {0}"
+        "it cannot be told whether a porch that the last daemon left running lives on, and none starts beside it: reading /proc: {0}"
     )]
     LeftRunning(#[source] io::Error),
+    /// Which boot this is cannot be read.
+    #[error(
+        "it cannot be told whether what the last daemon started is of this boot and lives on, and none starts beside it: {BOOT_ID}: {0}"
+    )]
+    UnknownBoot(#[source] io::Error),
     /// Something is not as it has to be: nothing was attempted.
     #[error("{finding}")]
     Unfit {
@@ -70,6 +76,8 @@ pub enum NotStarted {
     },
 }
 
+/// What helps where /proc tells nothing of processes.
+const READ_PROC: &str = "Let the daemon read /proc: a unit with RootDirectory= needs MountAPIVFS=yes.";
 /// The attempt to find what the last daemon left to do.
 pub(super) const READING_UNFINISHED: &str = "reading unfinished intents";
 /// The attempt to find out what an operator holds.
@@ -98,7 +106,7 @@ impl NotStarted {
             Self::Listening(_) => Code::CannotListen,
             Self::Security(_) => Code::SecurityFiles,
             Self::Metrics(_) => Code::BadValue,
-            Self::LeftRunning(_) => Code::LockHeld,
+            Self::LeftRunning(_) | Self::UnknownBoot(_) => Code::LockHeld,
             Self::Unfit { code, .. } => *code,
         }
     }
@@ -109,6 +117,7 @@ impl NotStarted {
             Self::Program(error) => error.remedy(),
             // What helps against the errors of a directory is no help for a file with a secret or a key.
             Self::Security(_) | Self::Place(Unusable::Keys(_)) => None,
+            Self::LeftRunning(_) | Self::UnknownBoot(_) => remedy_of(self).or(Some(READ_PROC)),
             _ => remedy_of(self),
         }
     }
@@ -136,9 +145,15 @@ mod tests {
             ),
             (NotStarted::Listening(full()), Code::CannotListen),
             (NotStarted::LeftRunning(full()), Code::LockHeld),
+            (NotStarted::UnknownBoot(full()), Code::LockHeld),
         ] {
             assert_eq!((told_cause(&error), error.code()), (Some((Errno::NOSPC, 1)), code), "{error}");
             assert!(error.remedy().is_some_and(|remedy| remedy.contains("Make room")), "{error}");
+        }
+        for unread in [NotStarted::LeftRunning, NotStarted::UnknownBoot] {
+            let remedy = |errno: Errno| unread(errno.into()).remedy();
+            assert!(remedy(Errno::NOENT).unwrap().contains("/proc"));
+            assert!(remedy(Errno::MFILE).unwrap().contains("descriptors"));
         }
         let missing = ExecutableError::NotFound("porch".to_owned(), Errno::NOENT.into());
         let missing = NotStarted::from(missing);

@@ -31,22 +31,22 @@ fn directory(places: &Handoff) -> Result<Arc<Dir>, Failure> {
     dir.map(Arc::new).map_err(|error| Failure::refused(attempt(), error))
 }
 
-fn setup(dir: &Arc<Dir>, keys: &Keys) -> Setup {
-    Setup {
+fn setup(dir: &Arc<Dir>, keys: &Keys) -> Result<Setup, NotStarted> {
+    Ok(Setup {
         dir: Arc::clone(dir),
         identity: keys.ring().newest().identity(),
         covers: keys.ring().keys().filter_map(|root| SealKey::new(&root.derive(COVER))).collect(),
-        boot: boot_id().chars().take(8).collect(),
+        boot: boot_id().map_err(NotStarted::UnknownBoot)?.chars().take(8).collect(),
         now: Timestamp::now(),
         segment_max: SEGMENT_MAX,
-    }
+    })
 }
 
 /// Appends one entry, durably, for a command that has taken the daemon's place.
 pub fn append_alone(places: &Handoff, keys: &Keys, record: Record) -> Result<(), Failure> {
     let dir = directory(places)?;
     let head = HeadFile::read(&places.dirs.handoff);
-    let appended = Trail::open(setup(&dir, keys)).and_then(|(mut trail, _)| {
+    let appended = Trail::open(setup(&dir, keys)?).and_then(|(mut trail, _)| {
         // With this entry the trail could be as long again as the head says.
         let records: Vec<Record> = lost(&trail, &head).into_iter().chain([record]).collect();
         trail.append(&records, Timestamp::now())?;
@@ -71,7 +71,7 @@ pub(super) fn open_audit(
         return Ok(None);
     }
     let dir = directory(places)?;
-    let (trail, opened) = Trail::open(setup(&dir, keys)).map_err(NotStarted::Trail)?;
+    let (trail, opened) = Trail::open(setup(&dir, keys)?).map_err(NotStarted::Trail)?;
     tell(opened);
     let unreadable = NotStarted::records(READING_UNFINISHED);
     let wanted = wanted(found);

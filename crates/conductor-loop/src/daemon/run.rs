@@ -15,7 +15,7 @@ use super::summary::Summary;
 use crate::config::Config;
 use crate::telemetry::{Metrics, Progress};
 use conductor_core::ready::NotReady;
-use conductor_os::monotonic;
+use conductor_os::{is_passing, monotonic};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -90,6 +90,9 @@ fn set_process_up(names_a_user: bool) -> Result<(), Failure> {
         tracing::debug!(%error, "inherited descriptors stay as they are: porch may see them");
     }
     if let Err(error) = conductor_os::process::adopt_orphans() {
+        if is_passing(&error) {
+            return Err(Failure::refused("finding the children from before", error));
+        }
         tracing::warn!(%error, "processes that leave the process group of a porch are not found and keep running");
     }
     if rustix::process::geteuid().is_root() && !names_a_user {

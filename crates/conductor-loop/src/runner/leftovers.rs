@@ -3,7 +3,7 @@
 
 use super::run_table::RunLine;
 use conductor_core::{Digest, Seq};
-use conductor_os::process::{self, Environment, Pid, ProcessId, ProcessInfo, is_alive, wait_for_end};
+use conductor_os::process::{self, Environment, Pid, ProcessId, ProcessInfo, is_alive, shown, wait_for_end};
 use conductor_os::second;
 use std::io;
 use std::path::Path;
@@ -94,9 +94,9 @@ fn end_those_in_sight(
     let first = lines.iter().filter_map(|line| line.process).map(|process| process.start).min();
     let marks: Vec<_> = open.iter().map(|(seq, sha256)| marks(*seq, sha256)).collect();
     for process in process::all()?.into_iter().filter(|process| !process.zombie) {
-        let environment = Environment::of(process.id.pid);
+        let environment = Environment::of(process.id.pid)?;
         let marked = marks.iter().any(|marks| environment.has(marks));
-        if (marked && works_in(process.id.pid, staging)) || is_unmarked_rest(&process, first, staging) {
+        if (marked && works_in(process.id.pid, staging)?) || is_unmarked_rest(&process, first, staging)? {
             process::kill(process.id);
             found.push(process);
         }
@@ -110,35 +110,84 @@ fn end_those_in_sight(
 
 /// Whether a process without our marks certainly belongs to a run: it began after one of the recorded runs, has no
 /// terminal (a person may look around in the staging directory), and works or has a file open in the staging directory.
-fn is_unmarked_rest(process: &ProcessInfo, first: Option<u64>, staging: &str) -> bool {
-    first.is_some_and(|first| process.id.start >= first)
+fn is_unmarked_rest(process: &ProcessInfo, first: Option<u64>, staging: &str) -> io::Result<bool> {
+    let may_be = first.is_some_and(|first| process.id.start >= first)
         && !process.at_terminal
-        && process.id.pid != Pid::own()
-        && uses(process.id.pid, staging)
+        && process.id.pid != Pid::own();
+    Ok(may_be && uses(process.id.pid, staging)?)
+}
+
+/// Whether a link of /proc leads into our staging directory.
+fn leads_there(link: &Path, staging: &str) -> io::Result<bool> {
+    Ok(shown(std::fs::read_link(link))?.is_some_and(|target| target.starts_with(staging)))
 }
 
 /// Whether its working directory or an open file is in our staging directory.
-fn uses(pid: Pid, staging: &str) -> bool {
-    let leads_there = |link: &Path| std::fs::read_link(link).is_ok_and(|target| target.starts_with(staging));
-    if leads_there(Path::new(&format!("/proc/{pid}/cwd"))) {
-        return true;
+fn uses(pid: Pid, staging: &str) -> io::Result<bool> {
+    if leads_there(Path::new(&format!("/proc/{pid}/cwd")), staging)? {
+        return Ok(true);
     }
-    let files = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    files.map(|file| file.path()).any(|file| leads_there(&file))
+    let Some(files) = shown(std::fs::read_dir(format!("/proc/{pid}/fd")))? else { return Ok(false) };
+    for file in files {
+        // It may end meanwhile.
+        let Some(file) = shown(file)? else { return Ok(false) };
+        if leads_there(&file.path(), staging)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether the process belongs to this handoff directory: its working directory or command line refers to our staging
 /// directory.
 #[expect(clippy::disallowed_methods, reason = "the kernel bounds what /proc shows of a process")]
-fn works_in(pid: Pid, staging: &str) -> bool {
-    let cwd = std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(staging));
-    cwd || std::fs::read(format!("/proc/{pid}/cmdline"))
-        .is_ok_and(|line| String::from_utf8_lossy(&line).split('\0').any(|word| word.starts_with(staging)))
+fn works_in(pid: Pid, staging: &str) -> io::Result<bool> {
+    if leads_there(Path::new(&format!("/proc/{pid}/cwd")), staging)? {
+        return Ok(true);
+    }
+    let line = shown(std::fs::read(format!("/proc/{pid}/cmdline")))?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&line).split('\0').any(|word| word.starts_with(staging)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use conductor_core::Attempt;
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    use std::process::Command;
+
+    /// Set for the process of the test below that uses up its descriptors.
+    const ALONE: &str = "CONDUCTOR_TEST_ALONE";
+
+    #[test]
+    fn a_porch_that_lives_on_is_ended_or_nothing_is_known_of_it_however_few_descriptors_are_free() {
+        if std::env::var_os(ALONE).is_none() {
+            let name = "runner::leftovers::tests::a_porch_that_lives_on_is_ended_or_nothing_is_known_of_it_however_few_descriptors_are_free";
+            let mut again = Command::new(std::env::current_exe().unwrap());
+            let ended = again.args(["--exact", name]).env(ALONE, "1").status().unwrap();
+            return assert!(ended.success());
+        }
+        let temp = tempfile::tempdir().unwrap();
+        // One without any mark of ours, in the staging directory.
+        let mut porch =
+            Command::new("sleep").arg("600").env_clear().current_dir(temp.path()).spawn().unwrap();
+        let id = process::info(Pid(porch.id())).unwrap().unwrap().id;
+        let line = |process| RunLine { seq: Seq(7), attempt: Attempt(1), process };
+        let nobody = ProcessId { start: id.start, pid: Pid::own() };
+        let staging = temp.path().canonicalize().unwrap().display().to_string();
+        let few = Rlimit { current: Some(64), maximum: Some(64) };
+        setrlimit(Resource::Nofile, few).unwrap();
+        let mut used: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+        let mut unknown = 0;
+        // The process of the line was another: the porch is found by where it works.
+        while kill_leftovers(&[line(Some(nobody))], &[], &staging).is_err() {
+            assert!(is_alive(id), "it was ended, and nothing was said");
+            unknown += 1;
+            drop(used.pop().expect("with all descriptors free it is known"));
+        }
+        assert!(unknown > 1);
+        assert!(porch.try_wait().unwrap().is_some(), "it was said to be none");
+    }
 
     #[test]
     fn a_list_that_cannot_be_read_is_never_taken_for_an_empty_one() {
@@ -166,7 +215,7 @@ mod tests {
 
     fn started(start: &Start<'_>) -> (std::process::Child, ProcessInfo) {
         // At a terminal nothing counts as a rest of a run.
-        let mut command = std::process::Command::new("setsid");
+        let mut command = Command::new("setsid");
         command.args(["tail", "-f"]).arg(start.follows).current_dir(start.works_in);
         command.envs(start.marks.iter().filter_map(|mark| mark.split_once('=')));
         let child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
@@ -175,7 +224,7 @@ mod tests {
         conductor_testkit::wait_until("it has its file open", || {
             files().any(|file| std::fs::read_link(file.path()).is_ok_and(|file| file == start.follows))
         });
-        (child, process::info(pid).unwrap())
+        (child, process::info(pid).unwrap().unwrap())
     }
 
     #[test]
@@ -208,7 +257,7 @@ mod tests {
                 let (mut child, process) = started(&Start { marks, works_in, follows });
                 // A process that has ended long ago: no process has such a number.
                 let recorded = Some(ProcessId { pid: Pid(1 << 30), start: first });
-                let line = RunLine { seq: Seq(7), attempt: conductor_core::Attempt(1), process: recorded };
+                let line = RunLine { seq: Seq(7), attempt: Attempt(1), process: recorded };
                 let left = kill_leftovers(&[line], &[(Seq(7), ours)], staging.to_str().unwrap()).unwrap();
                 let named = if wanted { vec![describe(&process)] } else { Vec::new() };
                 assert_eq!(left, Leftovers { ended: named, alive: Vec::new() }, "{number} {first}");

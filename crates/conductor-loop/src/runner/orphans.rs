@@ -106,7 +106,7 @@ impl State {
             if process::reap(pid) {
                 continue;
             }
-            let Some(process) = process::info(pid) else { continue };
+            let Some(process) = process::info(pid)? else { continue };
             if !process::is_from_before(&process) {
                 present.push(process);
             }
@@ -126,7 +126,10 @@ impl State {
     }
 
     fn due(&self, marks: &[String]) -> Vec<ProcessInfo> {
-        let marked = |id: ProcessId| !marks.is_empty() && Environment::of_either(id.pid).has(marks);
+        // One whose environment cannot be read now is due with the last of its runs.
+        let environment = |id: ProcessId| Environment::of_either(id.pid);
+        let marked =
+            |id| !marks.is_empty() && environment(id).is_ok_and(|environment| environment.has(marks));
         let due = self.seen.iter().filter(|orphan| orphan.runs.is_empty() || marked(orphan.process.id));
         due.map(|orphan| orphan.process.clone()).collect()
     }
@@ -143,7 +146,7 @@ mod tests {
         command.arg("600").env_clear().env("PATH", "/usr/bin:/bin");
         command.envs(words.iter().filter_map(|word| word.split_once('=')));
         let child = command.spawn().unwrap();
-        let process = process::info(child.id().to_string().parse().unwrap()).unwrap();
+        let process = process::info(child.id().to_string().parse().unwrap()).unwrap().unwrap();
         (child, process)
     }
 

@@ -4,7 +4,6 @@
 
 use crate::handoff::layout::RUNNING as FILE;
 use conductor_core::{Attempt, Seq, Slot};
-use conductor_os::boot_id;
 use conductor_os::dir::Dir;
 use conductor_os::plain::read_start;
 use conductor_os::process::{Pid, ProcessId};
@@ -19,6 +18,8 @@ const LINE: usize = 128;
 #[derive(Debug)]
 pub struct RunTable {
     file: File,
+    /// The identifier of this boot ([`conductor_os::boot_id`]).
+    boot: String,
     /// Whether it was found with the header of this boot.
     this_boot: bool,
 }
@@ -45,15 +46,14 @@ pub struct RunLine {
 
 impl RunTable {
     /// Reads the run table of the last daemon; [`RunTable::reset`] begins a new one.
-    pub fn open(private: &Dir) -> io::Result<(Self, LastRuns)> {
+    pub fn open(private: &Dir, boot: String) -> io::Result<(Self, LastRuns)> {
         let file = private.open_rw(FILE, 0o600)?;
         // Content that is not text is no line of ours; content that cannot be read may be.
         let text = String::from_utf8_lossy(&read_start(&file, 1 << 20)?).into_owned();
-        let boot = boot_id();
         let mut lines = text.lines();
-        let this_boot = lines.next().is_some_and(|header| header.trim() == boot && !boot.is_empty());
+        let this_boot = lines.next().is_some_and(|header| header.trim() == boot);
         let lines = lines.filter_map(parse).filter(|_| this_boot).collect();
-        Ok((Self { file, this_boot }, LastRuns { this_boot, lines }))
+        Ok((Self { file, boot, this_boot }, LastRuns { this_boot, lines }))
     }
 
     /// Clears the lines of the last daemon, after recovery has used them. A header of this boot is never absent, not even
@@ -63,7 +63,7 @@ impl RunTable {
             return self.file.set_len(LINE as u64);
         }
         self.file.set_len(0)?;
-        self.write(0, &boot_id());
+        self.write(0, &self.boot);
         Ok(())
     }
 
@@ -107,17 +107,23 @@ fn parse(line: &str) -> Option<RunLine> {
 mod tests {
     use super::*;
 
+    const BOOT: &str = "6b3c1a52-0b7e-4f39-9c43-6f6a2b1f0d11";
+
+    fn opened(dir: &Dir) -> (RunTable, LastRuns) {
+        RunTable::open(dir, BOOT.to_owned()).unwrap()
+    }
+
     #[test]
     fn lines_survive_the_daemon() {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open(temp.path()).unwrap();
-        let (run_table, before) = RunTable::open(&dir).unwrap();
+        let (run_table, before) = opened(&dir);
         assert!(!before.this_boot && before.lines.is_empty());
         run_table.reset().unwrap();
         run_table.begin(Slot(3), Seq(9), Attempt(1));
         run_table.started(Slot(0), Seq(7), Attempt(2), ProcessId { pid: Pid(12), start: 34 });
         drop(run_table);
-        let (_, LastRuns { this_boot, lines }) = RunTable::open(&dir).unwrap();
+        let (_, LastRuns { this_boot, lines }) = opened(&dir);
         assert!(this_boot);
         let process = Some(ProcessId { pid: Pid(12), start: 34 });
         assert!(lines.contains(&RunLine { seq: Seq(7), attempt: Attempt(2), process }));
@@ -131,11 +137,11 @@ mod tests {
         let dir = Dir::open(temp.path()).unwrap();
         let header = format!("{:<127}\n", "another boot");
         std::fs::write(temp.path().join(FILE), format!("{header}{:<127}\n", "7 2 12 34")).unwrap();
-        let (run_table, last) = RunTable::open(&dir).unwrap();
+        let (run_table, last) = opened(&dir);
         assert_eq!(last, LastRuns { this_boot: false, lines: Vec::new() });
         run_table.begin(Slot(0), Seq(8), Attempt(1));
         run_table.reset().unwrap();
-        let (_, last) = RunTable::open(&dir).unwrap();
+        let (_, last) = opened(&dir);
         assert_eq!(last, LastRuns { this_boot: true, lines: Vec::new() });
     }
 
@@ -144,13 +150,13 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open(temp.path()).unwrap();
         // Filled otherwise than this program fills it, so that a header written anew would be seen.
-        let header = format!("{}\n{}\n", boot_id(), "-".repeat(LINE - boot_id().len() - 2));
+        let header = format!("{}\n{}\n", BOOT, "-".repeat(LINE - BOOT.len() - 2));
         std::fs::write(temp.path().join(FILE), format!("{header}{:<127}\n", "7 2 12 34")).unwrap();
-        let (run_table, last) = RunTable::open(&dir).unwrap();
+        let (run_table, last) = opened(&dir);
         assert_eq!((last.this_boot, last.lines.len()), (true, 1));
         run_table.reset().unwrap();
         assert_eq!(std::fs::read_to_string(temp.path().join(FILE)).unwrap(), header);
-        let (_, last) = RunTable::open(&dir).unwrap();
+        let (_, last) = opened(&dir);
         assert_eq!((last.this_boot, last.lines.len()), (true, 0));
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn job() -> Job {
 /// A worker without a thread, for runs in this directory.
 pub(super) fn worker(home: &Path, settings: Settings) -> Worker {
     let private = Arc::new(Dir::open(home).unwrap());
-    let (run_table, _) = RunTable::open(&private).unwrap();
+    let (run_table, _) = RunTable::open(&private, "boot".to_owned()).unwrap();
     let waker = Waker::new().unwrap();
     Worker {
         number: 0,
@@ -92,7 +92,7 @@ impl One {
         let temp = tempfile::tempdir().unwrap();
         let private = Arc::new(Dir::open(temp.path()).unwrap());
         let slots = Arc::new(Slots::below(&private, temp.path()).unwrap());
-        let (run_table, _) = RunTable::open(&private).unwrap();
+        let (run_table, _) = RunTable::open(&private, "boot".to_owned()).unwrap();
         run_table.reset().unwrap();
         let (to_test, told) = crossbeam_channel::unbounded();
         let report = move |report| drop(to_test.send(report));
@@ -245,7 +245,9 @@ fn only_a_run_that_began_is_in_the_run_table_and_only_its_copy_stays_in_the_slot
             Ok(())
         }),
     );
-    let recorded = |one: &One| RunTable::open(&Dir::open(one.temp.path()).unwrap()).unwrap().1.lines.len();
+    let recorded = |one: &One| {
+        RunTable::open(&Dir::open(one.temp.path()).unwrap(), "boot".to_owned()).unwrap().1.lines.len()
+    };
     std::fs::rename(at("porch"), at("aside")).unwrap();
     one.runner.run(job());
     assert_eq!(one.end().0.ending.verdict(), Verdict::Postpone(Postponed::PorchMissing));

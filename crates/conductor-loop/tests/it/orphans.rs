@@ -183,6 +183,36 @@ fn an_orphan_of_a_killed_daemon_ends_at_the_next_start() {
 }
 
 #[test]
+fn a_start_that_cannot_read_which_boot_this_is_starts_nothing_beside_what_lives_on() {
+    let may = Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|status| status.success());
+    if !may || !can_escape() {
+        return eprintln!("NOT TESTED: taking /proc away from a process is not permitted here");
+    }
+    let env = env();
+    let first = porch(&env, &(escaped(&told(&env).display().to_string()) + " sleep 600 &\nwait"));
+    env.drop_file("intent-bad.json", flat("bad", 3));
+    let daemon = env.start_ready(&["-porch", &first]);
+    wait_until("the orphan told its number", || number(&env).is_some());
+    daemon.kill();
+    let orphan = number(&env).unwrap();
+    let again = env.command(&["-porch", "/bin/true", "-once"]);
+    let mut without = Command::new("unshare");
+    without.args(["-m", "sh", "-c", "umount -l /proc && exec \"$0\" \"$@\""]).arg(again.get_program());
+    without.args(again.get_args());
+    for (name, value) in again.get_envs() {
+        value.map(|value| without.env(name, value));
+    }
+    let refused = without.output().unwrap();
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(3), "{told}");
+    assert!(told.contains("E402") && told.contains("/proc/sys/kernel/random/boot_id"), "{told}");
+    assert!(told.contains("MountAPIVFS=yes"), "{told}");
+    assert!(is_alive(orphan) && env.status("intent-bad.json").is_none());
+    env.once(&["-porch", "/bin/true"]).expect(0);
+    assert!(!is_alive(orphan), "it outlived the next start");
+}
+
+#[test]
 fn nothing_that_escaped_is_left_after_stopping_at_once() {
     if !can_escape() {
         return;

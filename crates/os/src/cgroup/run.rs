@@ -177,8 +177,10 @@ impl<'g> RunGroup<'g> {
             return Ok(Vec::new());
         }
         let listed = processes(&self.directory, DEPTH_MAX, &mut { BELOW_MAX });
-        let found = listed.map(|listed| {
-            listed.into_iter().filter_map(process::info).filter(|process| !process.zombie).collect()
+        let found = listed.and_then(|listed| {
+            let shown = listed.into_iter().map(process::info).collect::<io::Result<Vec<_>>>();
+            let shown = shown.map_err(|error| NoGroup::Refused(format!("reading /proc: {error}")))?;
+            Ok(shown.into_iter().flatten().filter(|process| !process.zombie).collect())
         });
         self.kill_all();
         let until = Instant::now() + PATIENCE;
