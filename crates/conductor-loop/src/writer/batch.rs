@@ -1,7 +1,7 @@
 //! The loop of the writer's thread: one batch after the other, until a stop is asked for and nothing has to be waited for. How long it
 //! waits for a first command, and how long a batch collects further ones.
 
-use super::limits::{BATCH_MAX, LINGER, SYNC_AFTER};
+use super::limits::{BATCH_MAX, SYNC_AFTER};
 use super::message::{Ack, Command};
 use super::writer_loop::WriterLoop;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -44,9 +44,10 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     pub(super) fn collect(&self, commands: &Receiver<Command>, batch: &mut Vec<Command>) {
         let begun = (self.clock)();
         loop {
-            batch.extend(commands.try_iter().take(BATCH_MAX));
+            batch.extend(commands.try_iter().take(BATCH_MAX.saturating_sub(batch.len())));
             let Some(left) = self.collects_for(batch, begun) else { return };
-            // What arrives meanwhile wakes nobody, which would cost more than most commands do; what cannot wait unparks.
+            // What arrives meanwhile wakes nobody, which would cost more than most commands do; what cannot wait unparks. A
+            // batch that is full meanwhile ends with its time.
             std::thread::park_timeout(left);
         }
     }
@@ -54,11 +55,13 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
     /// How long a batch begun at this time may still collect; `None`: it is committed now.
     pub(super) fn collects_for(&self, batch: &[Command], begun: Instant) -> Option<Duration> {
         let full = batch.is_empty() || batch.len() >= BATCH_MAX;
-        let stops = || batch.iter().any(|command| matches!(command, Command::Stop));
-        if full || self.flush.load(Ordering::Acquire) || stops() {
+        // Outcomes whose packages were synced have waited for that.
+        let cannot_wait =
+            |command: &Command| matches!(command, Command::Stop | Command::PackagesSynced { .. });
+        if full || self.flush.load(Ordering::Acquire) || batch.iter().any(cannot_wait) {
             return None;
         }
-        LINGER.checked_sub(self.since(begun)).filter(|left| !left.is_zero())
+        self.linger.checked_sub(self.since(begun)).filter(|left| !left.is_zero())
     }
 
     /// How long to wait for the next command before other work is due.

@@ -274,17 +274,26 @@ fn the_writer_is_woken_when_a_worker_begins_to_wait() {
 fn what_cannot_wait_ends_the_collecting_of_a_batch() {
     const LONG: Duration = Duration::from_mins(1);
     for ask in [|writer: &mut Writer| writer.set_flush(true), Writer::stop] {
-        let (commands, _received) = crossbeam_channel::unbounded();
+        let (commands, received) = crossbeam_channel::unbounded();
         let (say, told) = crossbeam_channel::bounded(1);
-        let collecting = std::thread::spawn(move || {
-            let begun = Instant::now();
-            std::thread::park_timeout(LONG);
-            say.send(begun.elapsed()).unwrap();
-        });
         let (abandon, flush) = (Arc::default(), Arc::default());
+        let waits = Arc::clone(&flush);
+        let collecting = std::thread::spawn(move || {
+            let mut office = office();
+            (office.writer_loop.linger, office.writer_loop.flush) = (LONG, waits);
+            let (begun, mut batch) = (Instant::now(), vec![settle(Seq(1))]);
+            office.writer_loop.collect(&received, &mut batch);
+            say.send((batch.len(), begun.elapsed())).unwrap();
+        });
         let mut writer = Writer { commands, abandon, flush, refusals: None, thread: Some(collecting) };
+        writer.send(settle(Seq(2)));
+        while !writer.commands.is_empty() {
+            std::thread::yield_now();
+        }
         ask(&mut writer);
-        assert!(told.recv().unwrap() < LONG);
+        let (batch, took) = told.recv().unwrap();
+        assert_eq!(batch, 3);
+        assert!(took < LONG);
     }
 }
 

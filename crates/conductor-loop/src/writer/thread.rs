@@ -92,7 +92,7 @@ impl Writer {
         }
     }
 
-    /// Queues a command for which a batch that collects is committed at once.
+    /// Queues a command, and lets a batch that collects look whether it still may.
     fn send_now(&self, command: Command) {
         self.send(command);
         if let Some(thread) = &self.thread {

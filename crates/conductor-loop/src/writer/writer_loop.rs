@@ -6,6 +6,7 @@ use super::broken::Broken;
 use super::clocks::Clocks;
 use super::head::Head;
 use super::late_statuses::Late;
+use super::limits::LINGER;
 use super::message::{Ack, Again, Full};
 use super::packages::PackageSync;
 use super::publish::Filing;
@@ -27,6 +28,8 @@ pub(super) struct WriterLoop<R> {
     pub(super) places: Dirs,
     /// A monotonic clock.
     pub(super) clock: fn() -> Instant,
+    /// How long a batch collects while no worker waits.
+    pub(super) linger: Duration,
     /// The sync of the embedded engine's packages, if that engine runs.
     pub(super) packages: Option<PackageSync>,
     pub(super) abandon: Arc<AtomicBool>,
@@ -80,6 +83,7 @@ impl<R: Fn(Vec<Ack>)> WriterLoop<R> {
         Self {
             places,
             clock: Instant::now,
+            linger: LINGER,
             packages,
             abandon: Arc::new(AtomicBool::new(false)),
             flush: Arc::new(AtomicBool::new(true)),
