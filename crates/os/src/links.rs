@@ -56,6 +56,10 @@ pub fn follow(path: &Path) -> Result<Way, NotFollowed> {
     let mut left: Vec<OsString> = parts_reversed(path).map(OsString::from).collect();
     while let Some(name) = left.pop() {
         if name == ".." {
+            let failed = |error| NotFollowed { at: at.clone(), error };
+            if !fs::symlink_metadata(&at).map_err(failed)?.is_dir() {
+                return Ok(way);
+            }
             way.left_again.push(at.clone());
             at.pop();
             continue;
@@ -113,6 +117,8 @@ mod tests {
         assert_eq!(way.real, Some(at("real/deep/file")));
         assert_eq!(way.links[1], link("real/link", "../real/deep/file".into(), true));
         assert_eq!(follow(&at("relative/none/x")).unwrap().real, None);
+        let way = follow(&at("real/deep/file/../file")).unwrap();
+        assert_eq!((way.real, way.left_again), (None, vec![]), "a file has no directory above it");
         assert!(follow(&at("loop")).unwrap_err().to_string().contains("loop"));
     }
 }

@@ -235,14 +235,19 @@ fn below(path: &Path) -> &Path {
     path.strip_prefix("/").unwrap_or(path)
 }
 
-/// Makes a directory below the root, with those above it.
+/// Makes a directory below the root, with those above it. A link among them, which was none when the paths were found, would
+/// lead out of the root.
 fn make_directories(root: &OwnedFd, path: &Path) -> Result<(), Refused> {
-    let above: Vec<&Path> = below(path).ancestors().filter(|at| *at != Path::new("")).collect();
-    for at in above.into_iter().rev() {
-        match mkdirat(root, at, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(refused(format_args!("mkdir({})", at.display()))(errno)),
-        }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut above: Option<OwnedFd> = None;
+    for name in below(path) {
+        let at = above.as_ref().unwrap_or(root);
+        let made = match mkdirat(at, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => openat(at, name, flags, Mode::empty()),
+            Err(errno) => Err(errno),
+        };
+        let call = || format!("mkdir({}), {}", path.display(), name.display());
+        above = Some(made.map_err(|errno| refused(call())(errno))?);
     }
     Ok(())
 }

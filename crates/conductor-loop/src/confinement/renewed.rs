@@ -6,9 +6,13 @@ use conductor_os::links::{Link, NotFollowed, Way, follow};
 use std::io;
 use std::path::{Path, PathBuf, absolute};
 
-/// The directory of a file. In the root of the machine it is the file alone.
+/// The directory of a file. In the root of the machine, by whatever path, it is the file alone.
 fn around(file: &Path) -> &Path {
-    file.parent().filter(|parent| *parent != Path::new("/")).unwrap_or(file)
+    let is_root = |dir: &Path| {
+        // A way that cannot be followed does not lead there.
+        dir == Path::new("/") || follow(dir).is_ok_and(|way| way.real.as_deref() == Some(Path::new("/")))
+    };
+    file.parent().filter(|parent| !is_root(parent)).unwrap_or(file)
 }
 
 /// Whether a link is one that a renewal leads elsewhere: that of the file, or of a directory beside it (`current`, `..data`). One
@@ -85,6 +89,8 @@ mod tests {
         assert_eq!(of("plain/key"), (paths(&["plain"]), false));
         assert_eq!(of("var/run/key"), (paths(&["out/run", "var/run"]), false), "the machine's link");
         assert_eq!(of("plain/none"), (paths(&["plain"]), false));
-        assert_eq!(places_of(Path::new("/no-such-file")), [Path::new("/no-such-file")]);
+        for in_the_root in ["/no-such-file", "/usr/../no-such-file", "/usr/bin/../../no-such-file"] {
+            assert_eq!(places_of(Path::new(in_the_root)), [Path::new(in_the_root)]);
+        }
     }
 }
