@@ -15,5 +15,5 @@ mod view;
 
 pub use endpoint::{Page, Serves};
 pub use secure::{Security, SecurityError, TlsFiles};
-pub use serve::{Bound, bind};
+pub use serve::{Bound, NotBound, bind};
 pub use view::View;

@@ -32,12 +32,24 @@ struct Listener {
     serves: Serves,
 }
 
+/// An address at which nobody can listen.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {cause}")]
+pub struct NotBound {
+    /// The address.
+    pub address: SocketAddr,
+    /// Why.
+    #[source]
+    pub cause: io::Error,
+}
+
 impl Listener {
-    fn bind(address: SocketAddr, serves: Serves) -> io::Result<Self> {
-        let told = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
-        let socket = listen(address).map_err(told)?;
-        socket.set_nonblocking(true)?;
-        let address = socket.local_addr()?;
+    fn bind(asked: SocketAddr, serves: Serves) -> Result<Self, NotBound> {
+        let opened = listen(asked).and_then(|socket| {
+            socket.set_nonblocking(true)?;
+            Ok((socket.local_addr()?, socket))
+        });
+        let (address, socket) = opened.map_err(|cause| NotBound { address: asked, cause })?;
         Ok(Self { socket, address, serves })
     }
 }
@@ -65,9 +77,9 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 pub fn bind(
     endpoints: impl IntoIterator<Item = (SocketAddr, Serves)>,
     security: Security,
-) -> io::Result<Bound> {
+) -> Result<Bound, NotBound> {
     let bound = endpoints.into_iter().map(|(address, serves)| Listener::bind(address, serves));
-    let listeners = bound.collect::<io::Result<_>>()?;
+    let listeners = bound.collect::<Result<_, _>>()?;
     Ok(Bound { listeners, security })
 }
 

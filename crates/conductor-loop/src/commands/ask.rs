@@ -4,7 +4,7 @@ use super::error::CommandError;
 use crate::config::Config;
 use crate::control::{self, AskError};
 use crate::daemon::Failure;
-use crate::handoff::{Finder, StateFiles, layout};
+use crate::handoff::{Finder, StateFiles, layout, remedy_of};
 use crate::keys::known_public;
 use crate::queries::{OfflineView, Queries, store_refused};
 use crate::store::StoreError;
@@ -41,11 +41,9 @@ pub(super) fn unopened(config: &Config, error: io::Error) -> CommandError {
 pub(super) fn ask_daemon(config: &Config, question: &Question) -> Result<Option<Answer>, CommandError> {
     let (path, handoff) = open_handoff(config)?;
     let failed = |error: io::Error| {
-        CommandError::hindered_by(
-            format!("cannot ask the daemon of {}", path.display()),
-            error,
-            "Run the command as the daemon's user or as root; `conductor-loop doctor` says more.",
-        )
+        let usual = "Run the command as the daemon's user or as root; `conductor-loop doctor` says more.";
+        let remedy = remedy_of(&error).unwrap_or(usual);
+        CommandError::hindered_by(format!("cannot ask the daemon of {}", path.display()), error, remedy)
     };
     let private = match handoff.sub(layout::PRIVATE) {
         Ok(private) => private,

@@ -9,8 +9,10 @@ use super::output::Output;
 use super::stdout::print;
 use crate::config::{Config, Confine};
 use crate::confinement::give_up;
-use crate::daemon::{FREE_BYTES_MIN, FREE_INODES_MIN, find_porch, look_at_store, try_endpoints};
-use crate::handoff::{Finder, HeadFile, Slots, StateFiles, WriteAccess, check_owners, check_places, layout};
+use crate::daemon::{FREE_BYTES_MIN, FREE_INODES_MIN, Failure, find_porch, look_at_store, try_endpoints};
+use crate::handoff::{
+    Finder, HeadFile, Slots, StateFiles, WriteAccess, check_owners, check_places, layout, remedy_of,
+};
 use crate::store::{self, Ledger, Store, StoreError};
 use conductor_core::attestation::Attest as _;
 use conductor_core::confinement::Part;
@@ -63,6 +65,12 @@ fn good(found: impl Into<String>) -> Finding {
 
 fn warning(found: impl Into<String>, fix: impl Into<String>) -> Finding {
     Finding { verdict: Verdict::Warning, found: found.into(), fix: fix.into() }
+}
+
+/// What a start would fail at, with what helps.
+fn failed(failure: impl Into<Failure>) -> Finding {
+    let failure = failure.into();
+    bad(failure.to_string(), failure.remedy())
 }
 
 fn bad(found: impl Into<String>, fix: impl Into<String>) -> Finding {
@@ -237,7 +245,7 @@ fn porch(config: &Config) -> Finding {
         Ok(Some(path)) => good(format!("{} is run", path.display())),
         Ok(None) if config.fixed.porch_given => good("the embedded engine"),
         Ok(None) => warning("no porch on PATH: the embedded engine is used", "Say so with --porch builtin."),
-        Err(failure) => bad(failure.to_string(), failure.code().remedy()),
+        Err(failure) => failed(failure),
     }
 }
 
@@ -322,7 +330,7 @@ fn where_out(config: &Config, out: &Path) -> &'static str {
 fn places(config: &Config) -> Finding {
     match check_places(config) {
         Ok(()) => good("handoff, out, repositories and state are apart"),
-        Err(unusable) => bad(format!("{} {unusable}", unusable.code()), unusable.code().remedy()),
+        Err(unusable) => failed(unusable),
     }
 }
 
@@ -347,7 +355,7 @@ fn endpoints(config: &Config) -> Finding {
         Err(failure) if failure.code() == Code::CannotListen && runs(config) => {
             good("a daemon runs here and has them")
         }
-        Err(failure) => bad(failure.to_string(), failure.code().remedy()),
+        Err(failure) => failed(failure),
     }
 }
 
@@ -414,7 +422,7 @@ fn keys(config: &Config) -> Finding {
         return good("not there yet");
     };
     match files.keys_of_a_start(config, &path) {
-        Err(unusable) => bad(format!("{} {unusable}", unusable.code()), unusable.code().remedy()),
+        Err(unusable) => failed(unusable),
         Ok(None) => {
             good("made at the first start, beside the state; --state-key-file gives it another place")
         }
@@ -450,7 +458,9 @@ fn state(config: &Config) -> Finding {
         {
             good("none yet")
         }
-        Err(error) => bad(format!("{} {error}", error.code()), error.code().remedy()),
+        Err(error) => {
+            bad(format!("{} {error}", error.code()), remedy_of(&error).unwrap_or(error.code().remedy()))
+        }
     }
 }
 
@@ -458,7 +468,7 @@ fn state(config: &Config) -> Finding {
 fn owners(config: &Config) -> Finding {
     match check_owners(config) {
         Ok(()) => good("existing parts belong to this user"),
-        Err(unusable) => bad(format!("{} {unusable}", unusable.code()), unusable.code().remedy()),
+        Err(unusable) => failed(unusable),
     }
 }
 

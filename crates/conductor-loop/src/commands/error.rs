@@ -4,7 +4,7 @@ use super::not_handed_in::{NotHandedIn, NotRetried};
 use crate::backup::BackupError;
 use crate::config::ConfigError;
 use crate::daemon::Failure;
-use crate::handoff::{Unusable, remedy_of};
+use crate::handoff::{Unusable, remedy_of, remedy_of_shortage};
 use crate::keys::KeyError;
 use crate::store::StoreError;
 use conductor_core::query::{RefusalKind, Refused};
@@ -162,7 +162,7 @@ impl CommandError {
             Self::Store(error) => remedy_of(error).unwrap_or(error.code().remedy()),
             Self::Refused(refused) => &refused.advice,
             Self::Backup(_) => Code::BackupFailed.remedy(),
-            Self::Keys(error) => error.code().remedy(),
+            Self::Keys(error) => remedy_of_shortage(error).unwrap_or(error.code().remedy()),
             Self::NotHandedIn(error) => error.remedy(),
             Self::NotRetried(_) => "Hand in the file by `conductor-loop submit`.",
             Self::Coded { code, .. } => code.remedy(),

@@ -18,7 +18,7 @@ fn bind(config: &Config) -> Result<Option<admin::Bound>, Failure> {
         (address, admin::Serves { health, metrics, page: page_on(endpoint, config) })
     };
     let bound = admin::bind(config.fixed.endpoints.iter().map(serves), security);
-    Ok(Some(bound.map_err(NotStarted::Listening)?))
+    Ok(Some(bound.map_err(NotStarted::from)?))
 }
 
 /// Binds the endpoints for a daemon, and logs their warnings.
@@ -42,7 +42,7 @@ pub(super) fn serve_endpoints(
     let addresses: Vec<_> = bound.addresses().map(|address| (address, urls(address))).collect();
     questions.set_endpoints(addresses.iter().map(|(_, url)| url.clone()).collect());
     let view: Arc<dyn admin::View> = Arc::clone(questions) as _;
-    bound.serve(view, confined).map_err(NotStarted::Listening)?;
+    bound.serve(view, confined).map_err(NotStarted::Serving)?;
     for (address, url) in addresses {
         tracing::info!(%address, tls, url, "listening");
     }

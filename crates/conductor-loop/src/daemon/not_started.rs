@@ -1,7 +1,7 @@
 //! What a start failed at: what was attempted, on what, and the error of the system or of a part that stands behind it.
 
-use crate::admin::SecurityError;
-use crate::handoff::{Unusable, remedy_of};
+use crate::admin::{NotBound, SecurityError};
+use crate::handoff::{Unusable, remedy_of, remedy_of_shortage};
 use crate::runner::ExecutableError;
 use crate::store::StoreError;
 use conductor_core::Code;
@@ -47,9 +47,12 @@ pub enum NotStarted {
     /// The program that is to be run cannot be.
     #[error("{0}")]
     Program(#[from] ExecutableError),
-    /// An address cannot be bound or served.
-    #[error("cannot listen on {0}")]
-    Listening(#[source] io::Error),
+    /// An address cannot be bound.
+    #[error("{0}")]
+    Listening(#[from] NotBound),
+    /// What was bound cannot be served.
+    #[error("cannot serve the addresses: {0}")]
+    Serving(#[source] io::Error),
     /// Certificate, key, authority or token cannot be used.
     #[error("{0}")]
     Security(#[from] SecurityError),
@@ -103,7 +106,7 @@ impl NotStarted {
             Self::Trail(TrailError::Damaged { .. }) => Code::AuditDamaged,
             Self::Trail(_) => Code::StoreFailed,
             Self::Program(error) => error.code(),
-            Self::Listening(_) => Code::CannotListen,
+            Self::Listening(_) | Self::Serving(_) => Code::CannotListen,
             Self::Security(_) => Code::SecurityFiles,
             Self::Metrics(_) => Code::BadValue,
             Self::LeftRunning(_) | Self::UnknownBoot(_) => Code::LockHeld,
@@ -116,7 +119,7 @@ impl NotStarted {
         match self {
             Self::Program(error) => error.remedy(),
             // What helps against the errors of a directory is no help for a file with a secret or a key.
-            Self::Security(_) | Self::Place(Unusable::Keys(_)) => None,
+            Self::Security(_) | Self::Place(Unusable::Keys(_)) => remedy_of_shortage(self),
             Self::LeftRunning(_) | Self::UnknownBoot(_) => remedy_of(self).or(Some(READ_PROC)),
             _ => remedy_of(self),
         }
@@ -143,13 +146,21 @@ mod tests {
                 TrailError::Io { what: "reading the audit trail".to_owned(), source: full() }.into(),
                 Code::StoreFailed,
             ),
-            (NotStarted::Listening(full()), Code::CannotListen),
+            (NotBound { address: ([127, 0, 0, 1], 9).into(), cause: full() }.into(), Code::CannotListen),
+            (NotStarted::Serving(full()), Code::CannotListen),
             (NotStarted::LeftRunning(full()), Code::LockHeld),
             (NotStarted::UnknownBoot(full()), Code::LockHeld),
         ] {
             assert_eq!((told_cause(&error), error.code()), (Some((Errno::NOSPC, 1)), code), "{error}");
             assert!(error.remedy().is_some_and(|remedy| remedy.contains("Make room")), "{error}");
         }
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let serves = crate::admin::Serves { health: true, metrics: false, page: crate::admin::Page::Absent };
+        let security = crate::admin::Security::new(None, None).unwrap();
+        let error = NotStarted::from(crate::admin::bind([(address, serves)], security).err().unwrap());
+        assert_eq!(told_cause(&error), Some((Errno::ADDRINUSE, 1)));
+        assert!(error.to_string().starts_with(&format!("cannot listen on {address}: ")), "{error}");
         for unread in [NotStarted::LeftRunning, NotStarted::UnknownBoot] {
             let remedy = |errno: Errno| unread(errno.into()).remedy();
             assert!(remedy(Errno::NOENT).unwrap().contains("/proc"));

@@ -132,7 +132,7 @@ impl Again {
             tracing::error!(
                 code = code.id(),
                 "the handoff directory cannot be used yet; waiting: {message}. {}",
-                code.remedy()
+                why.remedy().unwrap_or(code.remedy())
             );
             self.said = Some(message);
         }

@@ -22,5 +22,5 @@ pub use owned::check_owners;
 pub use slots::{Slots, Unremovable};
 pub use state::{Finder, StateFiles};
 pub use taken::TakenFiles;
-pub use unusable::{Owner, Unusable, remedy_of};
+pub use unusable::{Owner, Unusable, remedy_of, remedy_of_shortage};
 pub use writers::WriteAccess;

@@ -59,12 +59,13 @@ pub enum Unusable {
 #[derive(Debug)]
 pub struct Owner(Option<Around>);
 
-/// A directory around a path, with its owner and mode.
+/// A directory around a path, with its owner and mode, and the user who was refused.
 #[derive(Debug)]
 struct Around {
     path: PathBuf,
     uid: u32,
     mode: u32,
+    refused: u32,
 }
 
 impl Owner {
@@ -73,7 +74,8 @@ impl Owner {
         let around = || {
             let path = path.parent()?.to_owned();
             let Meta { uid, mode, .. } = Meta::of_path(&path).ok()?;
-            Some(Around { path, uid, mode })
+            // Ids belong to threads.
+            Some(Around { path, uid, mode, refused: rustix::process::geteuid().as_raw() })
         };
         Self((cause.kind() == io::ErrorKind::PermissionDenied).then(around).flatten())
     }
@@ -81,9 +83,12 @@ impl Owner {
 
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(Around { path, uid, mode }) = &self.0 else { return Ok(()) };
-        let us = rustix::process::geteuid().as_raw();
-        write!(f, "; {} belongs to user {uid} (mode {mode:04o}), and user {us} runs this", path.display())
+        let Some(Around { path, uid, mode, refused }) = &self.0 else { return Ok(()) };
+        write!(
+            f,
+            "; {} belongs to user {uid} (mode {mode:04o}), and user {refused} runs this",
+            path.display()
+        )
     }
 }
 
@@ -133,12 +138,21 @@ impl From<KeyError> for Unusable {
 
 /// What helps against an error of the system that this one comes from; `None`: there is none, or no other help than usual.
 pub fn remedy_of(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    std::iter::successors(Some(error), |&error| error.source())
-        .find_map(|error| error.downcast_ref().and_then(of_system))
+    causes_of(error).find_map(|cause| of_shortage(cause).or_else(|| of_path(cause)))
 }
 
-/// What helps against an error of the system; `None`: what helps against most of a path.
-fn of_system(error: &io::Error) -> Option<&'static str> {
+/// The same, for what is no directory, as a secret or a key: only against what the machine lacks.
+pub fn remedy_of_shortage(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    causes_of(error).find_map(of_shortage)
+}
+
+/// What the system said to begin with.
+fn causes_of<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e io::Error> {
+    std::iter::successors(Some(error), |&error| error.source()).filter_map(|error| error.downcast_ref())
+}
+
+/// What helps against a shortage of the machine, or of a file system.
+fn of_shortage(error: &io::Error) -> Option<&'static str> {
     if let Some(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE) = Errno::from_io_error(error) {
         return Some("Free what the machine ran out of: memory, descriptors, processes.");
     }
@@ -147,6 +161,13 @@ fn of_system(error: &io::Error) -> Option<&'static str> {
             Some("Make room on that file system, or raise the quota.")
         }
         io::ErrorKind::ReadOnlyFilesystem => Some("Mount it for writing, or name another directory."),
+        _ => None,
+    }
+}
+
+/// What helps against a path that is no directory.
+fn of_path(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             Some("Name a directory, or move aside what has its name.")
         }
@@ -177,6 +198,9 @@ mod tests {
             assert!(remedy_of(&refused).unwrap().contains("descriptors"), "{lacking}");
         }
         assert_eq!(remedy(io::ErrorKind::PermissionDenied), None, "whose it is stands in the text");
+        let of_key = |kind: io::ErrorKind| remedy_of_shortage(&Unusable::refused("a key", kind.into()));
+        assert_eq!(of_key(io::ErrorKind::NotADirectory), None, "a key is no directory");
+        assert!(of_key(io::ErrorKind::StorageFull).is_some());
     }
 
     #[test]
