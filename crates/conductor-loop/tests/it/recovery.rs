@@ -56,6 +56,34 @@ fn g08_killed_again_and_again_under_load_every_intent_has_one_outcome() {
 }
 
 #[test]
+fn a_start_says_how_much_it_continues_and_nothing_where_nothing_was_left() {
+    let env = env();
+    env.script("*: sleep=600000");
+    let names = ["x", "y", "z"].map(|target| format!("intent-{target}.json"));
+    for (name, target) in names.iter().zip(["x", "y", "z"]) {
+        env.drop_file(name, flat(target, 3));
+    }
+    let flags = ["-workers", "1", "-max-attempts", "1"];
+    let daemon = env.start_ready(&flags);
+    wait_until("one runs, and all of them are in the store", || {
+        let taken = names.iter().all(|name| !env.handoff(name).exists());
+        taken && env.names(".conductor/taken").is_empty() && env.porches().len() == 1
+    });
+    daemon.kill();
+    env.script("");
+    let continued = |log: &[serde_json::Value]| -> Vec<[u64; 3]> {
+        let lines = log.iter().filter(|line| line["message"] == "continuing unfinished work");
+        let counts = ["to_publish", "to_run", "to_look_at"];
+        lines.map(|line| counts.map(|count| line[count].as_u64().unwrap())).collect()
+    };
+    // The one that ran was interrupted at its only start, and is filed without another.
+    let next = env.once(&flags).expect(8);
+    assert_eq!(continued(&next.log()), [[1, 2, 0]]);
+    assert!(continued(&env.once(&flags).expect(0).log()).is_empty());
+    assert_each_once(&env, 3);
+}
+
+#[test]
 fn statuses_and_archives_are_made_again_from_the_store() {
     let env = env();
     env.drop_file("intent-a.json", flat("a", 3));
