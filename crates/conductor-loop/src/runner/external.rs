@@ -529,4 +529,28 @@ mod tests {
             assert_eq!(cause, Some(Postponed::DirectoryReplaced), "{error}");
         }
     }
+
+    #[test]
+    fn a_success_needs_our_copy_and_a_failure_a_directory_of_packages() {
+        let temp = tempfile::tempdir().unwrap();
+        let at = |name: &str| temp.path().join(name);
+        for name in ["home", "out"] {
+            std::fs::create_dir(at(name)).unwrap();
+        }
+        let settings = settings_of(Path::new("/bin/true"), &at("out"));
+        let worker = worker(&at("home"), settings.clone());
+        let look = |ending| looked_over(&worker, &settings, ending);
+        let all = [0, 1, EX_TEMPFAIL].map(Ending::Exited);
+        assert_eq!(all.clone().map(look), all, "everything is in place");
+        std::fs::remove_dir(at("out")).unwrap();
+        let hampered = Ending::Hampered { status: 1, cause: Postponed::OutGone };
+        let [success, _, busy] = all.clone();
+        assert_eq!(all.clone().map(look), [success, hampered, busy], "only a failure may come of it");
+        assert_eq!(look(Ending::Signalled(9)), Ending::Signalled(9));
+        std::fs::create_dir(at("out")).unwrap();
+        std::fs::rename(at("home/staging"), at("home/aside")).unwrap();
+        let [misled, failure, busy] = all.clone().map(look);
+        assert!(matches!(misled, Ending::Misled { .. }), "{misled:?}");
+        assert_eq!([&failure, &busy], [&all[1], &all[2]]);
+    }
 }

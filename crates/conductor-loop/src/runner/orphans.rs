@@ -182,6 +182,16 @@ mod tests {
     }
 
     #[test]
+    fn each_run_in_progress_has_a_number_of_its_own() {
+        let orphans = Orphans::default();
+        let first = orphans.begin();
+        orphans.begin();
+        assert_eq!(orphans.state().active.len(), 2);
+        assert!(orphans.end(first, &[]).is_empty());
+        assert_eq!(orphans.state().active.len(), 1);
+    }
+
+    #[test]
     fn an_orphan_belongs_to_the_runs_of_its_first_sight_until_it_is_gone() {
         let mut state = State { active: BTreeSet::from([1]), ..State::default() };
         state.note(vec![numbered(10)]);

@@ -211,8 +211,8 @@ fn nothing_begins_after_the_stop() {
     one.runner.stop(Stop::Drain);
     one.runner.run(job());
     assert_eq!((one.end().0.ending, one.copy().exists()), (Ending::NotBegun, false));
-    // Nor what was permitted before it: of the two, either may be seen first.
-    for _ in 0..20 {
+    // Nor what was permitted before it. Which of the two is seen first changes with what the worker has seen before.
+    for before in 0..8 {
         let (comes, there) = bounded(1);
         let (let_go, may_go) = bounded::<()>(1);
         let one = One::start(ReadBack::new(move |_, work| {
@@ -221,6 +221,13 @@ fn nothing_begins_after_the_stop() {
             work(BYTES);
             Ok(())
         }));
+        for _ in 0..before {
+            let (give, clearance) = bounded(1);
+            give.send(Clearance::NotYet).unwrap();
+            let bytes = Bytes::Held(Payload::new(BYTES.to_vec(), &crate::payload::Budget::new(1 << 20)));
+            one.runner.run(Job { clearance: Some(clearance), bytes, ..job() });
+            assert_eq!(one.end().0.ending, Ending::NoSpace);
+        }
         let (give, clearance) = bounded(1);
         one.runner.run(Job { clearance: Some(clearance), ..job() });
         there.recv().unwrap();
@@ -321,10 +328,42 @@ fn a_staging_directory_that_is_gone_is_made_again_and_a_copy_that_cannot_be_writ
 }
 
 #[test]
+fn a_run_tells_what_was_started_what_it_wrote_and_how_it_ended() {
+    let programs = tempfile::tempdir().unwrap();
+    let at = |name: &str| programs.path().join(name);
+    let script =
+        "#!/bin/sh\necho \"$@\"\necho \"$CONDUCTOR_INTENT_SEQ of $CONDUCTOR_INTENT_ATTEMPT\" >&2\nexit 3\n";
+    std::fs::write(at("draft"), script).unwrap();
+    std::fs::set_permissions(at("draft"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::rename(at("draft"), at("porch")).unwrap();
+    let one = One::with(
+        &at("porch"),
+        ReadBack::new(|_, work| {
+            work(BYTES);
+            Ok(())
+        }),
+    );
+    one.runner.run(job());
+    assert!(matches!(one.next(), Report::Began { .. }));
+    let (run, staged) = one.end();
+    let words = format!("-intent {} -out {}", one.copy().display(), one.temp.path().display());
+    let program = at("porch").canonicalize().unwrap();
+    assert_eq!(run.command.join(" "), format!("{} {words}", program.display()));
+    let written = [&run.stdout, &run.stderr].map(|stream| String::from_utf8(stream.head.clone()).unwrap());
+    assert_eq!(written, [format!("{words}\n"), "7 of 1\n".to_owned()]);
+    assert_eq!((&run.ending, staged, run.runner, run.worker), (&Ending::Exited(3), true, "porch", 0));
+    assert_eq!(run.porch_sha256, Some(sha256(script.as_bytes())));
+    assert!(run.duration > Duration::ZERO && run.leftovers.is_empty());
+}
+
+#[test]
 fn a_porch_that_is_asked_to_end_has_its_grace_and_what_it_finishes_counts() {
-    for (at_term, wanted) in
-        [("exit 0", Ending::Exited(0)), ("exit 3", Ending::Interrupted), (":", Ending::Interrupted)]
-    {
+    // What it says meanwhile does not end the grace.
+    for (at_term, wanted) in [
+        ("echo ending; sleep .2; exit 0", Ending::Exited(0)),
+        ("exit 3", Ending::Interrupted),
+        (":", Ending::Interrupted),
+    ] {
         let programs = tempfile::tempdir().unwrap();
         let at = |name: &str| programs.path().join(name);
         let script = format!(
