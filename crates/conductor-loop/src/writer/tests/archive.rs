@@ -207,6 +207,27 @@ fn what_was_moved_unread_is_known_by_its_size() {
 }
 
 #[test]
+fn what_is_older_than_the_retention_goes_unless_the_clock_has_jumped_since() {
+    // The hours at which further processes begin, and whether the last of them removes it: after a time that is longer than outcomes are
+    // kept, nobody knows how long it has been.
+    for (begun, removed) in [(&[6, 12][..], true), (&[500], false)] {
+        set_now(1);
+        let mut office = office();
+        office.turn(vec![settle(Seq(1))]);
+        office.writer_loop.finish();
+        let mut said = Vec::new();
+        for hours in begun {
+            let Office { temp, writer_loop, .. } = office;
+            drop(writer_loop);
+            set_now(*hours);
+            office = office_in(temp);
+            said.extend(office.turn(vec![Command::Expire { retention: SignedDuration::from_hours(9) }]).1);
+        }
+        assert_eq!(said, if removed { vec!["retained 1".to_owned()] } else { Vec::new() }, "{begun:?}");
+    }
+}
+
+#[test]
 fn a_removal_goes_on_behind_what_cannot_be_removed() {
     for (size, rounds) in [(1, 1), (33 << 20, 2)] {
         let mut office = office();
