@@ -124,13 +124,13 @@ pub fn reap(pid: Pid) -> bool {
     pid.raw().is_some_and(|pid| !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None)))
 }
 
-/// What /proc shows of a process: nothing of one that has ended, or whose user closes it to us. An error: it cannot be told now,
-/// for want of a descriptor or memory.
+/// What /proc shows of a process: nothing of one that has ended, or whose user closes it to us, and no path that is longer than any
+/// that can be used, into which each neighbour may have gone. An error: it cannot be told now, for want of a descriptor or memory.
 pub fn shown<T>(read: io::Result<T>) -> io::Result<Option<T>> {
     match read {
         Ok(read) => Ok(Some(read)),
         Err(error) => match Errno::from_io_error(&error) {
-            Some(Errno::NOENT | Errno::SRCH | Errno::ACCESS | Errno::PERM) => Ok(None),
+            Some(Errno::NOENT | Errno::SRCH | Errno::ACCESS | Errno::PERM | Errno::NAMETOOLONG) => Ok(None),
             _ => Err(error),
         },
     }
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn who_has_ended_or_is_closed_to_us_is_shown_as_nothing() {
-        for gone in [Errno::NOENT, Errno::SRCH, Errno::ACCESS, Errno::PERM] {
+        for gone in [Errno::NOENT, Errno::SRCH, Errno::ACCESS, Errno::PERM, Errno::NAMETOOLONG] {
             assert!(shown::<()>(Err(gone.into())).unwrap().is_none(), "{gone}");
         }
         for unknown in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::IO] {

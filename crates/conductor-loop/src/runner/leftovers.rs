@@ -153,7 +153,9 @@ fn works_in(pid: Pid, staging: &str) -> io::Result<bool> {
 mod tests {
     use super::*;
     use conductor_core::Attempt;
+    use conductor_os::dir::Dir;
     use rustix::process::{Resource, Rlimit, setrlimit};
+    use std::os::fd::{AsFd, AsRawFd};
     use std::process::Command;
 
     /// Set for the process of the test below that uses up its descriptors.
@@ -187,6 +189,26 @@ mod tests {
         }
         assert!(unknown > 1);
         assert!(porch.try_wait().unwrap().is_some(), "it was said to be none");
+    }
+
+    #[test]
+    fn a_neighbour_far_down_keeps_nobody_from_looking() {
+        let temp = tempfile::tempdir().unwrap();
+        // Longer than any path that the system tells.
+        let top = Dir::open(temp.path()).unwrap();
+        let far = (0..30).fold(top, |dir, _| dir.ensure(&"d".repeat(200), 0o700).unwrap());
+        let there = format!("/proc/self/fd/{}", far.as_fd().as_raw_fd());
+        let mut neighbour = Command::new("sleep").arg("600").current_dir(there).spawn().unwrap();
+        let pid = Pid(neighbour.id());
+        let cwd = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_err();
+        assert_eq!(cwd.raw_os_error(), Some(rustix::io::Errno::NAMETOOLONG.raw_os_error()));
+        let recorded = Some(ProcessId { pid: Pid(1 << 30), start: 0 });
+        let line = RunLine { seq: Seq(7), attempt: Attempt(1), process: recorded };
+        let left = kill_leftovers(&[line], &[], "/no/staging/directory").unwrap();
+        assert_eq!(left, Leftovers::default());
+        assert!(is_alive(process::info(pid).unwrap().unwrap().id));
+        neighbour.kill().unwrap();
+        neighbour.wait().unwrap();
     }
 
     #[test]
