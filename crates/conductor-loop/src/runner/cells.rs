@@ -282,3 +282,47 @@ impl Drop for Cell {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Environment, layer};
+    use conductor_core::Confinement;
+
+    #[test]
+    fn what_runs_are_permitted_is_found_once_for_all_slots_until_it_is_another() {
+        let temp = tempfile::tempdir().unwrap();
+        let out = temp.path().join("out");
+        let slots = ["0", "1"].map(|slot| {
+            std::fs::create_dir(temp.path().join(slot)).unwrap();
+            Dir::open(&temp.path().join(slot)).unwrap()
+        });
+        std::fs::create_dir(&out).unwrap();
+        let flags = [("handoff", temp.path().join("handoff").display().to_string())].into();
+        let environment = Environment::of(std::iter::empty()).unwrap();
+        let config = Config::new(layer(&flags, &environment).unwrap()).unwrap();
+        // Where the kernel has no domains, only what was found is kept.
+        let policy = Policy::new(&config, &Confinement::off("a test"), &out, &[]);
+        let domains = Domains::new();
+        let of = |number: u16| {
+            let site = Site { number, slot: &slots[usize::from(number)], program: Path::new("/bin/true") };
+            let domain = domains.of(&policy, site).unwrap().map(|domain| Arc::as_ptr(&domain));
+            let permitted = domains.locked().permitted.as_ref().map(Arc::as_ptr);
+            (permitted, domain)
+        };
+        let first = of(0);
+        let second = of(1);
+        assert_eq!(first.0, second.0);
+        assert!(first.1.is_none() || first.1 != second.1, "each slot has its own domain");
+        assert_eq!((of(0), of(1)), (first, second), "both are kept");
+        let kept: Vec<_> =
+            domains.locked().built.values().map(|built| Arc::clone(&built.permitted)).collect();
+        std::fs::rename(&out, temp.path().join("away")).unwrap();
+        std::fs::create_dir(&out).unwrap();
+        let again = of(0);
+        assert_ne!(again.0, first.0, "the output is another directory");
+        assert!(!Arc::ptr_eq(&domains.locked().built[&0].permitted, &kept[0]));
+        assert_eq!(of(1).0, again.0);
+        assert!(!Arc::ptr_eq(&domains.locked().built[&1].permitted, &kept[1]), "every slot's is another");
+    }
+}
