@@ -98,9 +98,14 @@ pub fn kill(id: ProcessId) {
     let _ = reaching(end);
 }
 
-/// Whether this very process exists and has not ended. Where that cannot be told now, it may live.
+/// Whether this very process exists and has not ended. An error: it cannot be told now.
+pub fn lives(id: ProcessId) -> io::Result<bool> {
+    Ok(info(id.pid)?.is_some_and(|info| info.id == id && !info.zombie))
+}
+
+/// The same. Where it cannot be told now, it may live.
 pub fn is_alive(id: ProcessId) -> bool {
-    info(id.pid).map_or(true, |info| info.is_some_and(|info| info.id == id && !info.zombie))
+    lives(id).unwrap_or(true)
 }
 
 /// Waits for the end of killed processes, which may take a moment, at most until `until`.

@@ -85,7 +85,9 @@ fn end_those_in_sight(
 ) -> io::Result<Vec<ProcessInfo>> {
     let mut found: Vec<ProcessInfo> = Vec::new();
     for line in lines {
-        if let Some(id) = line.process.filter(|id| is_alive(*id)) {
+        let Some(id) = line.process else { continue };
+        // What is not known to be that process may be another with its number.
+        if process::lives(id)? {
             found.extend(process::group_members(id.pid)?);
             process::kill_group(id.pid);
             process::kill(id);
@@ -156,7 +158,7 @@ mod tests {
     use conductor_os::dir::Dir;
     use rustix::process::{Resource, Rlimit, setrlimit};
     use std::os::fd::{AsFd, AsRawFd};
-    use std::process::Command;
+    use std::process::{Command, Stdio};
 
     /// Set for the process of the test below that uses up its descriptors.
     const ALONE: &str = "CONDUCTOR_TEST_ALONE";
@@ -171,11 +173,18 @@ mod tests {
         }
         let temp = tempfile::tempdir().unwrap();
         // One without any mark of ours, in the staging directory.
-        let mut porch =
-            Command::new("sleep").arg("600").env_clear().current_dir(temp.path()).spawn().unwrap();
+        let mut porch = Command::new("sleep")
+            .arg("600")
+            .env_clear()
+            .current_dir(temp.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let id = process::info(Pid(porch.id())).unwrap().unwrap().id;
         let line = |process| RunLine { seq: Seq(7), attempt: Attempt(1), process };
-        let nobody = ProcessId { start: id.start, pid: Pid::own() };
+        // No process has such a number.
+        let nobody = ProcessId { start: id.start, pid: Pid(1 << 30) };
         let staging = temp.path().canonicalize().unwrap().display().to_string();
         let few = Rlimit { current: Some(64), maximum: Some(64) };
         setrlimit(Resource::Nofile, few).unwrap();
@@ -198,7 +207,13 @@ mod tests {
         let top = Dir::open(temp.path()).unwrap();
         let far = (0..30).fold(top, |dir, _| dir.ensure(&"d".repeat(200), 0o700).unwrap());
         let there = format!("/proc/self/fd/{}", far.as_fd().as_raw_fd());
-        let mut neighbour = Command::new("sleep").arg("600").current_dir(there).spawn().unwrap();
+        let mut neighbour = Command::new("sleep")
+            .arg("600")
+            .current_dir(there)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let pid = Pid(neighbour.id());
         let cwd = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_err();
         assert_eq!(cwd.raw_os_error(), Some(rustix::io::Errno::NAMETOOLONG.raw_os_error()));
@@ -240,7 +255,7 @@ mod tests {
         let mut command = Command::new("setsid");
         command.args(["tail", "-f"]).arg(start.follows).current_dir(start.works_in);
         command.envs(start.marks.iter().filter_map(|mark| mark.split_once('=')));
-        let child = command.stdout(std::process::Stdio::null()).spawn().unwrap();
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let pid = child.id().to_string().parse().unwrap();
         let files = || std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
         conductor_testkit::wait_until("it has its file open", || {

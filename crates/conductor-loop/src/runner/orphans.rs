@@ -139,13 +139,15 @@ impl State {
 mod tests {
     use super::*;
     use conductor_os::process::Pid;
+    use std::process::Stdio;
 
     /// A running process with these words in its environment.
     fn marked(words: &[&str]) -> (std::process::Child, ProcessInfo) {
         let mut command = std::process::Command::new("sleep");
         command.arg("600").env_clear().env("PATH", "/usr/bin:/bin");
         command.envs(words.iter().filter_map(|word| word.split_once('=')));
-        let child = command.spawn().unwrap();
+        // Who reads our output does not wait for it where a test fails.
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let process = process::info(child.id().to_string().parse().unwrap()).unwrap().unwrap();
         (child, process)
     }
