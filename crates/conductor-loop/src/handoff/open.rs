@@ -192,3 +192,54 @@ fn take_lock(private: &Dir, path: &Path) -> Result<Lock, Unusable> {
         LockError::Io(error) => Unusable::setting_up(&path.join(layout::PRIVATE).join(layout::LOCK), error),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, layer};
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn config(handoff: &Path) -> Config {
+        let flags = [("handoff", handoff.display().to_string())].into();
+        Config::new(layer(&flags, &Environment::of(std::iter::empty()).unwrap()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn parts_are_made_for_those_who_read_them() {
+        let temp = tempfile::tempdir().unwrap();
+        let handoff = temp.path().join("not/there/yet");
+        drop(Handoff::open(&config(&handoff)).unwrap());
+        let private = handoff.join(layout::PRIVATE);
+        for (part, mode) in [
+            (handoff.clone(), 0o750),
+            (handoff.join(layout::PROCESSED), 0o750),
+            (handoff.join(layout::FAILED), 0o750),
+            (handoff.join(layout::STATUS), 0o750),
+            (private.join(layout::TAKEN), 0o700),
+            (private.join(layout::DRAFTS), 0o700),
+        ] {
+            let made = fs::metadata(&part).unwrap().permissions().mode() & 0o777;
+            assert_eq!(made, mode, "{}: {made:o}", part.display());
+        }
+    }
+
+    #[test]
+    fn what_a_run_put_in_the_place_of_a_part_makes_way_and_what_may_be_taken_is_kept() {
+        let temp = tempfile::tempdir().unwrap();
+        let config = config(temp.path());
+        drop(Handoff::open(&config).unwrap());
+        let private = temp.path().join(layout::PRIVATE);
+        for part in [layout::DRAFTS, layout::TAKEN] {
+            fs::remove_dir(private.join(part)).unwrap();
+            fs::write(private.join(part), part).unwrap();
+        }
+        fs::create_dir(private.join(layout::RUNNING)).unwrap();
+        drop(Handoff::open(&config).unwrap());
+        assert!(private.join(layout::DRAFTS).is_dir() && private.join(layout::TAKEN).is_dir());
+        assert!(!private.join(layout::RUNNING).is_dir());
+        let files = fs::read_dir(&private).unwrap().filter_map(|entry| fs::read(entry.unwrap().path()).ok());
+        let kept = |part: &str| files.filter(|content| content == part.as_bytes()).count();
+        assert_eq!(kept(layout::TAKEN), 1, "it may be an intent");
+    }
+}

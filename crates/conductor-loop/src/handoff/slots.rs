@@ -318,6 +318,9 @@ mod tests {
             slots.open(slot).unwrap().create("intent-a.json", 0o400, b"x").unwrap();
             assert!(staging.join(format!("{slot}/intent-a.json")).is_file());
         }
+        std::fs::create_dir_all(staging.join("2/of a run/deep")).unwrap();
+        drop(slots.renew(Slot(2)).unwrap());
+        assert_eq!(std::fs::read_dir(staging.join("2")).unwrap().count(), 0, "it is emptied where it is");
         let broken = Slots::broken(&Dir::open(&staging).unwrap()).unwrap();
         assert!(broken.is_empty(), "what can be removed is not set aside: {broken:?}");
         assert!(slots.clear().unwrap().is_empty());

@@ -285,9 +285,63 @@ impl Drop for Cell {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{job, settings, worker};
+    use super::super::{Engine, ReadBack, embedded};
     use super::*;
     use crate::config::{Config, Environment, layer};
     use conductor_core::Confinement;
+    use conductor_core::outcome::{Ending, Run};
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    /// What is held back where the kernel has nothing for it goes on without.
+    fn policy(handoff: &Path, out: &Path) -> Policy {
+        let flags = [("handoff", handoff.display().to_string())].into();
+        let environment = Environment::of(std::iter::empty()).unwrap();
+        let config = Config::new(layer(&flags, &environment).unwrap()).unwrap();
+        Policy::new(&config, &Confinement::off("a test"), out, &[])
+    }
+
+    #[test]
+    fn the_embedded_engines_runs_are_told_whole_and_its_cell_is_in_the_domain_of_now() {
+        let temp = tempfile::tempdir().unwrap();
+        let [out, elsewhere] = ["out", "elsewhere"].map(|name| temp.path().join(name));
+        for dir in [&out, &elsewhere] {
+            std::fs::create_dir(dir).unwrap();
+        }
+        let engine = |out: &PathBuf| {
+            let settings =
+                conductor_porch::Settings { durable: false, ..conductor_porch::Settings::new(out) };
+            Arc::new(conductor_porch::Engine::new(settings))
+        };
+        let settings = |engine: &Arc<conductor_porch::Engine>| {
+            let of_programs = settings(Path::new("/bin/true"), &out, ReadBack::new(|_, _| Ok(())));
+            super::super::Settings { engine: Engine::Embedded(Arc::clone(engine)), ..of_programs }
+        };
+        let (inside, outside) = (engine(&out), engine(&elsewhere));
+        let mut worker = worker(temp.path(), settings(&inside));
+        let policy = Arc::new(policy(&temp.path().join("handoff"), &out));
+        worker.cells = Cells::new(Some(policy), 0, &Arc::new(Domains::new()));
+        let run = |engine: &Arc<conductor_porch::Engine>| -> Run {
+            let intent = br#"{"intent_type": "scaling", "target": "a", "namespace": "n", "replicas": 3}"#;
+            let order = embedded::order(&job(), intent).unwrap();
+            let application = embedded::Application { engine: Arc::clone(engine), order };
+            embedded::run(&worker, &settings(engine), &job(), application)
+        };
+        let done = run(&inside);
+        assert_eq!(done.ending, Ending::Exited(0));
+        assert_eq!(done.command, ["builtin"]);
+        assert!(done.duration > Duration::ZERO && done.hint.is_none());
+        let refused = run(&outside);
+        if refused.ending == Ending::Exited(0) {
+            return eprintln!("NOT TESTED: the kernel has no Landlock");
+        }
+        assert!(matches!(refused.ending, Ending::EngineFailed { .. }), "{:?}", refused.ending);
+        assert!(refused.hint.is_some_and(|hint| hint.contains("--porch-write")));
+        std::fs::rename(&out, temp.path().join("away")).unwrap();
+        std::fs::create_dir(&out).unwrap();
+        assert_eq!(run(&inside).ending, Ending::Exited(0), "the output is another directory");
+    }
 
     #[test]
     fn what_runs_are_permitted_is_found_once_for_all_slots_until_it_is_another() {
@@ -298,11 +352,7 @@ mod tests {
             Dir::open(&temp.path().join(slot)).unwrap()
         });
         std::fs::create_dir(&out).unwrap();
-        let flags = [("handoff", temp.path().join("handoff").display().to_string())].into();
-        let environment = Environment::of(std::iter::empty()).unwrap();
-        let config = Config::new(layer(&flags, &environment).unwrap()).unwrap();
-        // Where the kernel has no domains, only what was found is kept.
-        let policy = Policy::new(&config, &Confinement::off("a test"), &out, &[]);
+        let policy = policy(&temp.path().join("handoff"), &out);
         let domains = Domains::new();
         let of = |number: u16| {
             let site = Site { number, slot: &slots[usize::from(number)], program: Path::new("/bin/true") };

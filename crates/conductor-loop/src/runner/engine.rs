@@ -27,3 +27,20 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use conductor_porch::{Repository, Settings};
+
+    #[test]
+    fn runs_lead_into_repositories_only_where_the_embedded_engine_is_given_one() {
+        let embedded = |repository: Option<Repository>| {
+            let settings = Settings { repository, ..Settings::new("out") };
+            Engine::Embedded(Arc::new(conductor_porch::Engine::new(settings)))
+        };
+        assert!(!embedded(None).uses_git());
+        assert!(embedded(Some(Repository::new("repository".into()))).uses_git());
+        assert!(!Engine::External(Arc::new(Program::find("/bin/true", None, true).unwrap())).uses_git());
+    }
+}

@@ -117,6 +117,21 @@ impl One {
 }
 
 #[test]
+fn a_program_that_is_gone_is_named_until_it_is_back() {
+    let temp = tempfile::tempdir().unwrap();
+    let porch = temp.path().join("porch");
+    std::fs::copy("/bin/true", &porch).unwrap();
+    let one = One::with(&porch, ReadBack::new(|_, _| Ok(())));
+    let first = one.runner.program().unwrap().unwrap();
+    assert!(first.is_some());
+    std::fs::rename(&porch, temp.path().join("away")).unwrap();
+    let missing = one.runner.program().unwrap().unwrap_err();
+    assert!(missing.contains(&porch.display().to_string()), "{missing}");
+    std::fs::rename(temp.path().join("away"), &porch).unwrap();
+    assert!(one.runner.program().unwrap().is_ok());
+}
+
+#[test]
 fn workers_that_are_dropped_have_ended_and_let_go_of_the_store() {
     let store = Arc::new(());
     let held = Arc::clone(&store);
