@@ -21,14 +21,15 @@ const HARNESSES: [(&str, &str, Harness); 7] = [
 ];
 
 const HELP: &str = "\
-cargo xtask proof [--quick | --long] [--history HISTORY] [NAME...]
+cargo xtask proof [--quick | --long] [--history HISTORY] [--from POINT] [NAME...]
 
 Attacks the real daemon and the model of its protocol, and prints what was tried and found (docs/RELIABILITY.md).
 Names: fuzz, model, kill, fault (these two need ptrace on x86_64), damage, limits (needs root), soak; none: all of them.
 
   --quick              of kill and fault every fourth point, other ones in each history; what CI runs
   --long               every point and every step, more inputs, more restarts; takes hours
-  --history HISTORY    of kill and fault only this one, by the name they print";
+  --history HISTORY    of kill and fault only this one, by the name they print
+  --from POINT         of kill only the points from this one on: a long run says where it is, and goes on there later";
 
 /// Runs the named harnesses, or all. Returns a table and whether the promise held.
 pub(crate) fn run(words: &[String]) -> Result<(String, bool), String> {
@@ -68,6 +69,10 @@ fn wanted(words: &[String]) -> Result<(Extent, Vec<&str>), String> {
             "--long" => extent.size = Size::Long,
             "--quick" => extent.size = Size::Quick,
             "--history" => extent.history = Some(words.next().unwrap_or_default().to_owned()),
+            "--from" => {
+                let point = words.next().and_then(|point| point.parse().ok()).filter(|point| *point > 0);
+                extent.from = Some(point.ok_or("--from takes the number of a kill point, from 1")?);
+            }
             name if HARNESSES.iter().any(|(known, _, _)| *known == name) => named.push(name),
             unknown => return Err(format!("'{unknown}' is no harness\n{HELP}")),
         }

@@ -23,6 +23,8 @@ pub(super) struct Extent {
     pub(super) size: Size,
     /// Only the scenario of this name.
     pub(super) history: Option<String>,
+    /// The first kill point, to take up a long run again; `None`: the first there is.
+    pub(super) from: Option<u64>,
 }
 
 impl Extent {

@@ -20,7 +20,7 @@ pub(super) fn run(program: &Path, extent: &Extent) -> Tally {
     let mut all = Tally::default();
     for (number, scenario) in (0..).zip(extent.histories()) {
         // A quick run takes other points in each history: what they have in common is met in one of them.
-        let begin = 1 + number % extent.step() as u64;
+        let begin = extent.from.unwrap_or(1) + number % extent.step() as u64;
         let first = single(program, scenario, (begin..).step_by(extent.step()));
         // Each restart has about as many points again; a short run takes a few of them, different ones at each kill point.
         let step = match (extent.long(), scenario.slow) {

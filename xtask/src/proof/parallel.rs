@@ -33,7 +33,7 @@ pub(super) fn with_threads(
                     let next = points.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
                     let (Some(point), false) = (next, lock().ended) else { return };
                     let job = job(point);
-                    lock().note(job);
+                    lock().note(point, job);
                 }
             });
         }
@@ -49,7 +49,7 @@ struct Progress {
 }
 
 impl Progress {
-    fn note(&mut self, job: Job) {
+    fn note(&mut self, point: u64, job: Job) {
         match job {
             Job::Done(points) => self.tally.points += points,
             Job::Violation(reason) => self.tally.violation(reason),
@@ -61,7 +61,7 @@ impl Progress {
         }
         if self.said.elapsed() > Duration::from_mins(1) {
             self.said = Instant::now();
-            say(&format!("... {} so far", self.tally.points));
+            say(&format!("... {} so far, the last at {point}", self.tally.points));
         }
     }
 }
