@@ -10,8 +10,8 @@ use conductor_core::limits::STATUS_MAX;
 use conductor_core::name::status_name;
 use conductor_core::record::{Outcome, Status};
 use conductor_core::{Code, Digest, Seq};
-use conductor_os::boot_id;
 use conductor_os::dir::Dir;
+use conductor_os::{BOOT_ID, boot_id};
 use jiff::Timestamp;
 use serde::Deserialize;
 use std::ffi::OsStr;
@@ -55,11 +55,16 @@ pub(super) fn hold(
     behind.map_or(Ok(()), Err)
 }
 
+/// Opens the run table, and reads what the last daemon wrote into it.
+pub(super) fn run_table(places: &Handoff) -> Result<(RunTable, LastRuns), Failure> {
+    let boot = boot_id().map_err(NotStarted::left_running(BOOT_ID))?;
+    let opened = RunTable::open(&places.dirs.private, boot);
+    opened.map_err(|error| Failure::refused("opening the run table", error))
+}
+
 /// The last daemon's run table, for a command that takes the daemon's place.
 pub fn last_runs(places: &Handoff) -> Result<LastRuns, Failure> {
-    let boot = boot_id().map_err(NotStarted::UnknownBoot)?;
-    let read = RunTable::open(&places.dirs.private, boot).map(|(_, last)| last);
-    read.map_err(|error| Failure::refused("reading the run table", error))
+    run_table(places).map(|(_, last)| last)
 }
 
 fn highest_run(last: &LastRuns) -> Extent {

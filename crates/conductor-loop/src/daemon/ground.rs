@@ -1,5 +1,6 @@
 //! The basis of a session: the directories with their lock, and the store, opened in an order in which each vouches for the next.
 
+use super::evidence;
 use super::failure::Failure;
 use super::kept::Kept;
 use super::not_started::NotStarted;
@@ -10,7 +11,6 @@ use crate::handoff::{Finder, Handoff, StateFiles};
 use crate::keys::Keys;
 use crate::runner::{LastRuns, RunTable};
 use crate::store::{Ledger, Store};
-use conductor_os::boot_id;
 use std::sync::Arc;
 
 /// The open resources of a handoff directory during one session.
@@ -42,9 +42,7 @@ impl Ground {
         let state = StateFiles::find(config, &places.path, &places.dirs.handoff, Finder::Keeper)?;
         // A restore that was killed; what cannot be removed now is tried again at the next start.
         let _ = clear_stale(&state.dir);
-        let boot = boot_id().map_err(NotStarted::UnknownBoot)?;
-        let (run_table, last) = RunTable::open(&places.dirs.private, boot)
-            .map_err(|error| Failure::refused("cannot start the run table", error))?;
+        let (run_table, last) = evidence::run_table(&places)?;
         let store = Arc::new(open_store(&state, &places, &last)?);
         let sealed_by = store.sealed_by().map_err(NotStarted::Seal)?;
         let keys = state.accepted_keys()?;

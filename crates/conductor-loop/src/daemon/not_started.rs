@@ -7,7 +7,6 @@ use crate::store::StoreError;
 use conductor_core::Code;
 use conductor_core::intent::NotATarget;
 use conductor_evidence::TrailError;
-use conductor_os::BOOT_ID;
 use std::io;
 use std::path::PathBuf;
 
@@ -61,14 +60,15 @@ pub enum NotStarted {
     Metrics(#[source] prometheus::Error),
     /// What the last daemon left running cannot be looked for.
     #[error(
-        "it cannot be told whether a porch that the last daemon left running lives on, and none starts beside it: reading /proc: {0}"
+        "it cannot be told whether a porch that the last daemon left running lives on, and none starts beside it: reading {file}: {cause}"
     )]
-    LeftRunning(#[source] io::Error),
-    /// Which boot this is cannot be read.
-    #[error(
-        "it cannot be told whether what the last daemon started is of this boot and lives on, and none starts beside it: {BOOT_ID}: {0}"
-    )]
-    UnknownBoot(#[source] io::Error),
+    LeftRunning {
+        /// What was read: a file of /proc, or all of it.
+        file: &'static str,
+        /// Why that failed.
+        #[source]
+        cause: io::Error,
+    },
     /// Something is not as it has to be: nothing was attempted.
     #[error("{finding}")]
     Unfit {
@@ -97,6 +97,11 @@ impl NotStarted {
         move |cause| Self::Records { attempt, cause }
     }
 
+    /// Reading of /proc what the last daemon left running.
+    pub(super) fn left_running(file: &'static str) -> impl Fn(io::Error) -> Self {
+        move |cause| Self::LeftRunning { file, cause }
+    }
+
     /// The stable code.
     pub fn code(&self) -> Code {
         match self {
@@ -109,7 +114,7 @@ impl NotStarted {
             Self::Listening(_) | Self::Serving(_) => Code::CannotListen,
             Self::Security(_) => Code::SecurityFiles,
             Self::Metrics(_) => Code::BadValue,
-            Self::LeftRunning(_) | Self::UnknownBoot(_) => Code::LockHeld,
+            Self::LeftRunning { .. } => Code::LockHeld,
             Self::Unfit { code, .. } => *code,
         }
     }
@@ -120,7 +125,7 @@ impl NotStarted {
             Self::Program(error) => error.remedy(),
             // What helps against the errors of a directory is no help for a file with a secret or a key.
             Self::Security(_) | Self::Place(Unusable::Keys(_)) => remedy_of_shortage(self),
-            Self::LeftRunning(_) | Self::UnknownBoot(_) => remedy_of(self).or(Some(READ_PROC)),
+            Self::LeftRunning { .. } => remedy_of(self).or(Some(READ_PROC)),
             _ => remedy_of(self),
         }
     }
@@ -148,8 +153,7 @@ mod tests {
             ),
             (NotBound { address: ([127, 0, 0, 1], 9).into(), cause: full() }.into(), Code::CannotListen),
             (NotStarted::Serving(full()), Code::CannotListen),
-            (NotStarted::LeftRunning(full()), Code::LockHeld),
-            (NotStarted::UnknownBoot(full()), Code::LockHeld),
+            (NotStarted::left_running("/proc")(full()), Code::LockHeld),
         ] {
             assert_eq!((told_cause(&error), error.code()), (Some((Errno::NOSPC, 1)), code), "{error}");
             assert!(error.remedy().is_some_and(|remedy| remedy.contains("Make room")), "{error}");
@@ -161,11 +165,9 @@ mod tests {
         let error = NotStarted::from(crate::admin::bind([(address, serves)], security).err().unwrap());
         assert_eq!(told_cause(&error), Some((Errno::ADDRINUSE, 1)));
         assert!(error.to_string().starts_with(&format!("cannot listen on {address}: ")), "{error}");
-        for unread in [NotStarted::LeftRunning, NotStarted::UnknownBoot] {
-            let remedy = |errno: Errno| unread(errno.into()).remedy();
-            assert!(remedy(Errno::NOENT).unwrap().contains("/proc"));
-            assert!(remedy(Errno::MFILE).unwrap().contains("descriptors"));
-        }
+        let remedy = |errno: Errno| NotStarted::left_running("/proc")(errno.into()).remedy();
+        assert!(remedy(Errno::NOENT).unwrap().contains("/proc"));
+        assert!(remedy(Errno::MFILE).unwrap().contains("descriptors"));
         let missing = ExecutableError::NotFound("porch".to_owned(), Errno::NOENT.into());
         let missing = NotStarted::from(missing);
         assert!(missing.source().and_then(Error::source).is_some_and(<dyn Error>::is::<io::Error>));

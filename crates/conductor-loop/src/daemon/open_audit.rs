@@ -13,8 +13,8 @@ use conductor_core::Seq;
 use conductor_crypto::SealKey;
 use conductor_evidence::trail::SEGMENT_MAX;
 use conductor_evidence::{EntryResult, Event, Opened, Record, Setup, Trail, TrailError, recorded};
-use conductor_os::boot_id;
 use conductor_os::dir::Dir;
+use conductor_os::{BOOT_ID, boot_id};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,12 +31,13 @@ fn directory(places: &Handoff) -> Result<Arc<Dir>, Failure> {
     dir.map(Arc::new).map_err(|error| Failure::refused(attempt(), error))
 }
 
-fn setup(dir: &Arc<Dir>, keys: &Keys) -> Result<Setup, NotStarted> {
+fn setup(dir: &Arc<Dir>, keys: &Keys) -> Result<Setup, Failure> {
+    let boot = boot_id().map_err(|error| Failure::refused(format!("reading {BOOT_ID}"), error))?;
     Ok(Setup {
         dir: Arc::clone(dir),
         identity: keys.ring().newest().identity(),
         covers: keys.ring().keys().filter_map(|root| SealKey::new(&root.derive(COVER))).collect(),
-        boot: boot_id().map_err(NotStarted::UnknownBoot)?.chars().take(8).collect(),
+        boot: boot.chars().take(8).collect(),
         now: Timestamp::now(),
         segment_max: SEGMENT_MAX,
     })

@@ -63,7 +63,7 @@ pub(super) fn recover(
 ) -> Result<Recovered, Failure> {
     let staging = places.dirs.slots.path().display().to_string();
     let left = kill_leftovers(&last.lines, &store.begun().map_err(unreadable)?, &staging);
-    let Leftovers { ended, alive } = left.map_err(NotStarted::LeftRunning)?;
+    let Leftovers { ended, alive } = left.map_err(NotStarted::left_running("/proc"))?;
     for left in ended {
         tracing::warn!(process = left, "ended a porch that the last daemon had left running");
     }
