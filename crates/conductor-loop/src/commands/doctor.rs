@@ -9,10 +9,8 @@ use super::output::Output;
 use super::stdout::print;
 use crate::config::{Config, Confine};
 use crate::confinement::give_up;
-use crate::daemon::{FREE_BYTES_MIN, FREE_INODES_MIN, Failure, find_porch, look_at_store, try_endpoints};
-use crate::handoff::{
-    Finder, HeadFile, Slots, StateFiles, WriteAccess, check_owners, check_places, layout, remedy_of,
-};
+use crate::daemon::{FREE_BYTES_MIN, FREE_INODES_MIN, find_porch, look_at_store, try_endpoints};
+use crate::handoff::{Finder, HeadFile, Slots, StateFiles, WriteAccess, check_owners, check_places, layout};
 use crate::store::{self, Ledger, Store, StoreError};
 use conductor_core::attestation::Attest as _;
 use conductor_core::confinement::Part;
@@ -68,9 +66,9 @@ fn warning(found: impl Into<String>, fix: impl Into<String>) -> Finding {
 }
 
 /// What a start would fail at, with what helps.
-fn failed(failure: impl Into<Failure>) -> Finding {
-    let failure = failure.into();
-    bad(failure.to_string(), failure.remedy())
+fn failed(error: impl Into<CommandError>) -> Finding {
+    let error = error.into();
+    bad(error.to_string(), error.remedy())
 }
 
 fn bad(found: impl Into<String>, fix: impl Into<String>) -> Finding {
@@ -458,9 +456,7 @@ fn state(config: &Config) -> Finding {
         {
             good("none yet")
         }
-        Err(error) => {
-            bad(format!("{} {error}", error.code()), remedy_of(&error).unwrap_or(error.code().remedy()))
-        }
+        Err(error) => failed(error),
     }
 }
 
