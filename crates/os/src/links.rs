@@ -56,10 +56,6 @@ pub fn follow(path: &Path) -> Result<Way, NotFollowed> {
     let mut left: Vec<OsString> = parts_reversed(path).map(OsString::from).collect();
     while let Some(name) = left.pop() {
         if name == ".." {
-            let failed = |error| NotFollowed { at: at.clone(), error };
-            if !fs::symlink_metadata(&at).map_err(failed)?.is_dir() {
-                return Ok(way);
-            }
             way.left_again.push(at.clone());
             at.pop();
             continue;
@@ -83,6 +79,8 @@ pub fn follow(path: &Path) -> Result<Way, NotFollowed> {
                 left.extend(parts_reversed(&target).map(OsString::from));
                 way.links.push(Link { at: next, target, is_last });
             }
+            // Nothing lies below what is no directory, not even the directory above it.
+            Ok(meta) if !meta.is_dir() && !left.is_empty() => return Ok(way),
             Ok(_) => at = next,
         }
     }
