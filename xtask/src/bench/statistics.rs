@@ -1,5 +1,6 @@
 //! What is told of many times: rates, medians, percentiles, and how two contenders compare.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::time::Duration;
 
@@ -7,11 +8,16 @@ pub(super) fn rate(files: usize, took: Duration) -> f64 {
     f64::from(u32::try_from(files).unwrap_or(u32::MAX)) / took.as_secs_f64()
 }
 
-pub(super) fn percentile(times: &[Duration], percent: usize) -> Duration {
-    let mut sorted = times.to_vec();
-    sorted.sort_unstable();
+/// The value below which so many of a hundred lie.
+fn ranked<T: Copy + PartialOrd>(values: &[T], percent: usize) -> Option<T> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
     let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
-    sorted.get(at).copied().unwrap_or_default()
+    sorted.get(at).copied()
+}
+
+pub(super) fn percentile(times: &[Duration], percent: usize) -> Duration {
+    ranked(times, percent).unwrap_or_default()
 }
 
 pub(super) fn median(times: &[Duration]) -> Duration {
@@ -35,16 +41,9 @@ impl Ratio {
     /// Of the values of a contender and of those of another, by round.
     pub(super) fn of(ones: &[Duration], others: &[Duration]) -> Self {
         let rounds = ones.iter().zip(others).map(|(one, other)| one.as_secs_f64() / other.as_secs_f64());
-        let mut sorted: Vec<f64> = rounds.collect();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let at = |at: usize| sorted.get(at).copied().unwrap_or(f64::NAN);
-        let middle = sorted.len() / 2;
-        let median = if sorted.len() % 2 == 1 {
-            at(middle)
-        } else {
-            f64::midpoint(at(middle.wrapping_sub(1)), at(middle))
-        };
-        Self { median, least: at(0), most: at(sorted.len().wrapping_sub(1)) }
+        let rounds: Vec<f64> = rounds.collect();
+        let [least, median, most] = [0, 50, 100].map(|percent| ranked(&rounds, percent).unwrap_or(f64::NAN));
+        Self { median, least, most }
     }
 }
 
@@ -65,7 +64,7 @@ mod tests {
         // The machine was four times as slow in the second round.
         let (ours, other) = (times(&[100, 400, 110]), times(&[90, 360, 110]));
         assert_eq!(Ratio::of(&other, &ours).to_string(), "0.90 (0.90 to 1.00)");
-        let ratio = Ratio::of(&times(&[1000, 4000]), &times(&[1000, 2000]));
-        assert_eq!(ratio, Ratio { median: 1.5, least: 1.0, most: 2.0 });
+        let ratio = Ratio::of(&times(&[1000, 4000, 4000, 8000]), &times(&[1000, 2000, 1000, 1000]));
+        assert_eq!(ratio, Ratio { median: 4.0, least: 1.0, most: 8.0 });
     }
 }
