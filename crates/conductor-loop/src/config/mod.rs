@@ -22,4 +22,4 @@ pub use settings::{SETTINGS, Setting, Takes};
 pub use values::{Changes, Config, Fixed, Live};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

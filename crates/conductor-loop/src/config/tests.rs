@@ -2,13 +2,19 @@
 
 use super::*;
 use conductor_core::{Code, Runs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 fn config(flags: &[(&'static str, &str)], environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let flags = flags.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
     let variables = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
     Config::new(layer(&flags, &Environment::of(variables)?)?)
+}
+
+/// The configuration with these flags, which name paths, for the tests of other rooms.
+pub(crate) fn config_with(flags: &[(&'static str, &Path)]) -> Config {
+    let flags: Vec<_> = flags.iter().map(|(key, path)| (*key, path.to_str().unwrap())).collect();
+    config(&flags, &[]).unwrap()
 }
 
 #[test]

@@ -256,8 +256,8 @@ impl Policy {
         Ok(Permitted { domain, watched, program: program.map(Path::to_owned) })
     }
 
-    /// Whether what was found for a program's runs is what would be found now.
-    pub fn holds(&self, permitted: &Permitted, program: Option<&Path>) -> bool {
+    /// Whether what was found for a program's runs still fits: it is what would be found now.
+    pub fn fits(&self, permitted: &Permitted, program: Option<&Path>) -> bool {
         permitted.program.as_deref() == program
             && permitted.watched.iter().all(|(path, recorded)| now(path, *recorded) == *recorded)
     }
@@ -265,21 +265,21 @@ impl Policy {
     /// Puts this thread, and what it starts, into the domain. What held at the start must hold now.
     pub fn enter(&self, domain: &Domain) -> Result<(), Refusal> {
         self.enter_without_domain()?;
-        self.confined(Part::Files, domain.enter()).map(drop)
+        self.held(Part::Files, domain.enter()).map(drop)
     }
 
     /// Takes from this thread what no program that it starts may have. The domain of such a program is its own alone.
     pub fn enter_without_domain(&self) -> Result<(), Refusal> {
-        self.confined(Part::Capabilities, process::give_up_capabilities(kept()))?;
-        self.confined(Part::Signals, calls::refuse_to_this_thread(self.egress != Egress::None)).map(drop)
+        self.held(Part::Capabilities, process::give_up_capabilities(kept()))?;
+        self.held(Part::Signals, calls::refuse_to_this_thread(self.egress != Egress::None)).map(drop)
     }
 
     /// Builds the domain in which a program is started in this slot; `None`: runs had none at the start either.
     pub fn build(&self, permitted: &Permitted, slot: &Dir) -> Result<Option<OwnedFd>, Refusal> {
-        self.confined(Part::Files, permitted.domain.build(Some(slot.as_fd())))
+        self.held(Part::Files, permitted.domain.build(Some(slot.as_fd())))
     }
 
-    fn confined<T>(&self, part: Part, result: Result<T, Without>) -> Result<Option<T>, Refusal> {
+    fn held<T>(&self, part: Part, result: Result<T, Without>) -> Result<Option<T>, Refusal> {
         match result {
             Err(without) if self.confinement.holds(part) => Err(Refusal(without.to_string())),
             other => Ok(other.ok()),

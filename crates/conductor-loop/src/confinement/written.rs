@@ -65,13 +65,8 @@ fn real(path: &Path) -> Result<Option<PathBuf>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Environment, layer};
+    use crate::config::tests::config_with;
     use std::fs;
-
-    fn config(flags: &[(&'static str, &Path)]) -> Config {
-        let flags = flags.iter().map(|(key, path)| (*key, path.display().to_string())).collect();
-        Config::new(layer(&flags, &Environment::of(std::iter::empty()).unwrap()).unwrap()).unwrap()
-    }
 
     #[test]
     fn the_daemon_writes_in_its_places_and_what_replaces_them_and_nowhere_else() {
@@ -83,7 +78,7 @@ mod tests {
         std::os::unix::fs::symlink(root.join("linked/out"), root.join("o/out")).unwrap();
         fs::write(root.join("other/file"), "x").unwrap();
         let at = |name: &str| root.join(name);
-        let config = config(&[
+        let config = config_with(&[
             ("handoff", &at("h/handoff")),
             ("out", &at("o/out")),
             ("state-dir", &at("s/state")),

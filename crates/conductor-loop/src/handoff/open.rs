@@ -196,20 +196,15 @@ fn take_lock(private: &Dir, path: &Path) -> Result<Lock, Unusable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Environment, layer};
+    use crate::config::tests::config_with;
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
-
-    fn config(handoff: &Path) -> Config {
-        let flags = [("handoff", handoff.display().to_string())].into();
-        Config::new(layer(&flags, &Environment::of(std::iter::empty()).unwrap()).unwrap()).unwrap()
-    }
 
     #[test]
     fn parts_are_made_for_those_who_read_them() {
         let temp = tempfile::tempdir().unwrap();
         let handoff = temp.path().join("not/there/yet");
-        drop(Handoff::open(&config(&handoff)).unwrap());
+        drop(Handoff::open(&config_with(&[("handoff", &handoff)])).unwrap());
         let private = handoff.join(layout::PRIVATE);
         for (part, mode) in [
             (handoff.clone(), 0o750),
@@ -227,7 +222,7 @@ mod tests {
     #[test]
     fn what_a_run_put_in_the_place_of_a_part_makes_way_and_what_may_be_taken_is_kept() {
         let temp = tempfile::tempdir().unwrap();
-        let config = config(temp.path());
+        let config = config_with(&[("handoff", temp.path())]);
         drop(Handoff::open(&config).unwrap());
         let private = temp.path().join(layout::PRIVATE);
         for part in [layout::DRAFTS, layout::TAKEN] {

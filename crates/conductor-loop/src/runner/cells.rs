@@ -131,7 +131,7 @@ impl Domains {
             // A slot has one run at a time, so that nobody looks for its domain meanwhile.
             (kept.permitted.clone(), kept.built.remove(&site.number))
         };
-        let permitted = match known.filter(|known| policy.holds(known, Some(site.program))) {
+        let permitted = match known.filter(|known| policy.fits(known, Some(site.program))) {
             Some(known) => known,
             None => Arc::new(policy.permitted(Some(site.program))?),
         };
@@ -225,11 +225,11 @@ impl Cells {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         let mut kept = self.cell.borrow_mut();
-        let serves = |cell: &Cell| match (policy, &cell.permitted) {
-            (Some(policy), Some(permitted)) => policy.holds(permitted, None),
+        let fits = |cell: &Cell| match (policy, &cell.permitted) {
+            (Some(policy), Some(permitted)) => policy.fits(permitted, None),
             _ => true,
         };
-        if !kept.as_ref().is_some_and(serves) {
+        if !kept.as_ref().is_some_and(fits) {
             // The old one ends first.
             drop(kept.take());
             *kept = Some(Cell::make(self.policy.as_ref(), policy, self.number)?);
@@ -288,7 +288,7 @@ mod tests {
     use super::super::tests::{job, settings, worker};
     use super::super::{Engine, ReadBack, embedded};
     use super::*;
-    use crate::config::{Config, Environment, layer};
+    use crate::config::tests::config_with;
     use conductor_core::Confinement;
     use conductor_core::outcome::{Ending, Run};
     use std::path::PathBuf;
@@ -296,9 +296,7 @@ mod tests {
 
     /// What is held back where the kernel has nothing for it goes on without.
     fn policy(handoff: &Path, out: &Path) -> Policy {
-        let flags = [("handoff", handoff.display().to_string())].into();
-        let environment = Environment::of(std::iter::empty()).unwrap();
-        let config = Config::new(layer(&flags, &environment).unwrap()).unwrap();
+        let config = config_with(&[("handoff", handoff)]);
         Policy::new(&config, &Confinement::off("a test"), out, &[])
     }
 
