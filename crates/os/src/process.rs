@@ -282,25 +282,18 @@ impl Environment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::process::{Resource, Rlimit, setrlimit};
-
-    /// Set for the process of the test below that uses up its descriptors.
-    const ALONE: &str = "CONDUCTOR_TEST_ALONE";
 
     #[test]
     fn without_a_free_descriptor_nobody_is_said_to_have_ended() {
-        if std::env::var_os(ALONE).is_none() {
-            let name = "process::tests::without_a_free_descriptor_nobody_is_said_to_have_ended";
-            let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-            let ended = again.args(["--exact", name]).env(ALONE, "1").status().unwrap();
-            return assert!(ended.success());
+        if !conductor_testkit::is_alone(
+            "process::tests::without_a_free_descriptor_nobody_is_said_to_have_ended",
+        ) {
+            return;
         }
         let own = info(Pid::own()).unwrap().unwrap().id;
         let nobody = ProcessId { start: own.start + 1, ..own };
         assert!(is_alive(own) && !is_alive(nobody));
-        let few = Rlimit { current: Some(64), maximum: Some(64) };
-        setrlimit(Resource::Nofile, few).unwrap();
-        let mut used: Vec<_> = std::iter::from_fn(|| fs::File::open("/dev/null").ok()).collect();
+        let mut used = conductor_testkit::all_descriptors();
         assert!(is_alive(nobody), "nobody can tell");
         assert!(info(own.pid).is_err() && Environment::of(own.pid).is_err() && crate::boot_id().is_err());
         assert_eq!(all().unwrap_err().raw_os_error(), Some(Errno::MFILE.raw_os_error()));

@@ -1,6 +1,7 @@
 //! Shared test support: a directory with a handoff and a fake porch, the real daemon started in it, and waiting on
 //! conditions. Tests supply data, this crate does the work. Never a normal dependency of any crate.
 
+mod alone;
 mod at_call;
 mod browser;
 pub mod calls;
@@ -19,6 +20,7 @@ mod screen;
 mod terminal;
 pub mod trail;
 
+pub use alone::{all_descriptors, is_alone};
 pub use at_call::{Action, Report, at_call};
 pub use browser::Browser;
 pub use causes::told_cause;

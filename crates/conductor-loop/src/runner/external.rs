@@ -468,6 +468,15 @@ mod tests {
         settings(program, out, ReadBack::new(|_, _| Ok(())))
     }
 
+    /// A directory for a worker, and one for packages.
+    fn places() -> tempfile::TempDir {
+        let temp = tempfile::tempdir().unwrap();
+        for name in ["home", "out"] {
+            std::fs::create_dir(temp.path().join(name)).unwrap();
+        }
+        temp
+    }
+
     /// Why a run is put off, if it is.
     fn put_off(ending: Ending) -> Option<Postponed> {
         match ending {
@@ -487,11 +496,8 @@ mod tests {
 
     #[test]
     fn a_start_that_failed_is_the_programs_fault_only_where_nothing_else_is_in_the_way() {
-        let temp = tempfile::tempdir().unwrap();
+        let temp = places();
         let at = |name: &str| temp.path().join(name);
-        for name in ["home", "out"] {
-            std::fs::create_dir(at(name)).unwrap();
-        }
         let true_program = Path::new("/bin/true");
         let worker = worker(&at("home"), settings_of(true_program, &at("out")));
         let settled = Program::find("/bin/true", None, true).unwrap();
@@ -532,11 +538,8 @@ mod tests {
 
     #[test]
     fn a_success_needs_our_copy_and_a_failure_a_directory_of_packages() {
-        let temp = tempfile::tempdir().unwrap();
+        let temp = places();
         let at = |name: &str| temp.path().join(name);
-        for name in ["home", "out"] {
-            std::fs::create_dir(at(name)).unwrap();
-        }
         let settings = settings_of(Path::new("/bin/true"), &at("out"));
         let worker = worker(&at("home"), settings.clone());
         let look = |ending| looked_over(&worker, &settings, ending);

@@ -156,39 +156,32 @@ mod tests {
     use super::*;
     use conductor_core::Attempt;
     use conductor_os::dir::Dir;
-    use rustix::process::{Resource, Rlimit, setrlimit};
     use std::os::fd::{AsFd, AsRawFd};
     use std::process::{Command, Stdio};
 
-    /// Set for the process of the test below that uses up its descriptors.
-    const ALONE: &str = "CONDUCTOR_TEST_ALONE";
+    /// A process without any mark of ours, which holds nobody's output open.
+    fn sleeping_in(dir: &Path) -> std::process::Child {
+        let mut command = Command::new("sleep");
+        command.arg("600").env_clear().current_dir(dir).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    }
 
     #[test]
     fn a_porch_that_lives_on_is_ended_or_nothing_is_known_of_it_however_few_descriptors_are_free() {
-        if std::env::var_os(ALONE).is_none() {
-            let name = "runner::leftovers::tests::a_porch_that_lives_on_is_ended_or_nothing_is_known_of_it_however_few_descriptors_are_free";
-            let mut again = Command::new(std::env::current_exe().unwrap());
-            let ended = again.args(["--exact", name]).env(ALONE, "1").status().unwrap();
-            return assert!(ended.success());
+        if !conductor_testkit::is_alone(
+            "runner::leftovers::tests::a_porch_that_lives_on_is_ended_or_nothing_is_known_of_it_however_few_descriptors_are_free",
+        ) {
+            return;
         }
         let temp = tempfile::tempdir().unwrap();
         // One without any mark of ours, in the staging directory.
-        let mut porch = Command::new("sleep")
-            .arg("600")
-            .env_clear()
-            .current_dir(temp.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut porch = sleeping_in(temp.path());
         let id = process::info(Pid(porch.id())).unwrap().unwrap().id;
         let line = |process| RunLine { seq: Seq(7), attempt: Attempt(1), process };
         // No process has such a number.
         let nobody = ProcessId { start: id.start, pid: Pid(1 << 30) };
         let staging = temp.path().canonicalize().unwrap().display().to_string();
-        let few = Rlimit { current: Some(64), maximum: Some(64) };
-        setrlimit(Resource::Nofile, few).unwrap();
-        let mut used: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+        let mut used = conductor_testkit::all_descriptors();
         let mut unknown = 0;
         // The process of the line was another: the porch is found by where it works.
         while kill_leftovers(&[line(Some(nobody))], &[], &staging).is_err() {
@@ -207,13 +200,7 @@ mod tests {
         let top = Dir::open(temp.path()).unwrap();
         let far = (0..30).fold(top, |dir, _| dir.ensure(&"d".repeat(200), 0o700).unwrap());
         let there = format!("/proc/self/fd/{}", far.as_fd().as_raw_fd());
-        let mut neighbour = Command::new("sleep")
-            .arg("600")
-            .current_dir(there)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut neighbour = sleeping_in(Path::new(&there));
         let pid = Pid(neighbour.id());
         let cwd = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_err();
         assert_eq!(cwd.raw_os_error(), Some(rustix::io::Errno::NAMETOOLONG.raw_os_error()));

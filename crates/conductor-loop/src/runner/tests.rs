@@ -256,25 +256,17 @@ fn nothing_begins_after_the_stop() {
 #[test]
 fn only_a_run_that_began_is_in_the_run_table_and_only_its_copy_stays_in_the_slot() {
     let programs = tempfile::tempdir().unwrap();
-    let at = |name: &str| programs.path().join(name);
-    std::fs::write(at("draft"), "#!/bin/sh\n: >left\nmkdir of-porch\n").unwrap();
-    std::fs::set_permissions(at("draft"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    std::fs::rename(at("draft"), at("porch")).unwrap();
-    let mut one = One::with(
-        &at("porch"),
-        ReadBack::new(|_, work| {
-            work(BYTES);
-            Ok(())
-        }),
-    );
+    let porch = program(programs.path(), "#!/bin/sh\n: >left\nmkdir of-porch\n");
+    let mut one = One::with(&porch, given());
     let recorded = |one: &One| {
         RunTable::open(&Dir::open(one.temp.path()).unwrap(), "boot".to_owned()).unwrap().1.lines.len()
     };
-    std::fs::rename(at("porch"), at("aside")).unwrap();
+    let aside = programs.path().join("aside");
+    std::fs::rename(&porch, &aside).unwrap();
     one.runner.run(job());
     assert_eq!(one.end().0.ending.verdict(), Verdict::Postpone(Postponed::PorchMissing));
     assert_eq!(recorded(&one), 0);
-    std::fs::rename(at("aside"), at("porch")).unwrap();
+    std::fs::rename(&aside, &porch).unwrap();
     one.runner.run(job());
     assert!(matches!(one.next(), Report::Began { .. }));
     let (run, staged) = one.end();
@@ -342,27 +334,35 @@ fn a_staging_directory_that_is_gone_is_made_again_and_a_copy_that_cannot_be_writ
     }
 }
 
+/// A script as a program, made elsewhere first: nobody has it open for writing.
+fn program(dir: &Path, script: &str) -> PathBuf {
+    let (draft, porch) = (dir.join("draft"), dir.join("porch"));
+    std::fs::write(&draft, script).unwrap();
+    std::fs::set_permissions(&draft, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::rename(draft, &porch).unwrap();
+    porch
+}
+
+/// The bytes of the claim, as the store gives them.
+fn given() -> ReadBack {
+    ReadBack::new(|_, work| {
+        work(BYTES);
+        Ok(())
+    })
+}
+
 #[test]
 fn a_run_tells_what_was_started_what_it_wrote_and_how_it_ended() {
     let programs = tempfile::tempdir().unwrap();
-    let at = |name: &str| programs.path().join(name);
     let script =
         "#!/bin/sh\necho \"$@\"\necho \"$CONDUCTOR_INTENT_SEQ of $CONDUCTOR_INTENT_ATTEMPT\" >&2\nexit 3\n";
-    std::fs::write(at("draft"), script).unwrap();
-    std::fs::set_permissions(at("draft"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    std::fs::rename(at("draft"), at("porch")).unwrap();
-    let one = One::with(
-        &at("porch"),
-        ReadBack::new(|_, work| {
-            work(BYTES);
-            Ok(())
-        }),
-    );
+    let porch = program(programs.path(), script);
+    let one = One::with(&porch, given());
     one.runner.run(job());
     assert!(matches!(one.next(), Report::Began { .. }));
     let (run, staged) = one.end();
     let words = format!("-intent {} -out {}", one.copy().display(), one.temp.path().display());
-    let program = at("porch").canonicalize().unwrap();
+    let program = porch.canonicalize().unwrap();
     assert_eq!(run.command.join(" "), format!("{} {words}", program.display()));
     let written = [&run.stdout, &run.stderr].map(|stream| String::from_utf8(stream.head.clone()).unwrap());
     assert_eq!(written, [format!("{words}\n"), "7 of 1\n".to_owned()]);
@@ -385,16 +385,8 @@ fn a_porch_that_is_asked_to_end_has_its_grace_and_what_it_finishes_counts() {
             "#!/bin/sh\ntrap '{at_term}' TERM\n: >{}\nwhile :; do sleep .05; done\n",
             at("begun").display()
         );
-        std::fs::write(at("draft"), script).unwrap();
-        std::fs::set_permissions(at("draft"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        std::fs::rename(at("draft"), at("porch")).unwrap();
-        let one = One::with(
-            &at("porch"),
-            ReadBack::new(|_, work| {
-                work(BYTES);
-                Ok(())
-            }),
-        );
+        let porch = program(programs.path(), &script);
+        let one = One::with(&porch, given());
         one.runner.run(job());
         conductor_testkit::wait_until("it runs", || at("begun").exists());
         // Those that run may end by themselves.

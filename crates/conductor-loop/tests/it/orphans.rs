@@ -164,20 +164,25 @@ fn a_child_from_before_the_start_is_not_killed() {
     assert!(!is_alive(number(&env).unwrap()), "the orphan of the run was not");
 }
 
+/// An orphan of a porch whose daemon was killed.
+fn left_by_a_killed_daemon(env: &TestEnv) -> u32 {
+    let first = porch(env, &(escaped(&told(env).display().to_string()) + " sleep 600 &\nwait"));
+    env.drop_file("intent-bad.json", flat("bad", 3));
+    let daemon = env.start_ready(&["-porch", &first]);
+    wait_until("the orphan told its number", || number(env).is_some());
+    daemon.kill();
+    let orphan = number(env).unwrap();
+    assert!(is_alive(orphan));
+    orphan
+}
+
 #[test]
 fn an_orphan_of_a_killed_daemon_ends_at_the_next_start() {
     if !can_escape() {
         return;
     }
     let env = env();
-    let orphan = escaped(&told(&env).display().to_string()) + " sleep 600 &\nwait";
-    let first = porch(&env, &orphan);
-    env.drop_file("intent-bad.json", flat("bad", 3));
-    let daemon = env.start_ready(&["-porch", &first]);
-    wait_until("the orphan told its number", || number(&env).is_some());
-    daemon.kill();
-    let orphan = number(&env).unwrap();
-    assert!(is_alive(orphan));
+    let orphan = left_by_a_killed_daemon(&env);
     env.once(&["-porch", "/bin/true"]).expect(0);
     assert!(!is_alive(orphan), "it outlived the next start");
 }
@@ -189,19 +194,11 @@ fn a_start_that_cannot_read_which_boot_this_is_starts_nothing_beside_what_lives_
         return eprintln!("NOT TESTED: taking /proc away from a process is not permitted here");
     }
     let env = env();
-    let first = porch(&env, &(escaped(&told(&env).display().to_string()) + " sleep 600 &\nwait"));
-    env.drop_file("intent-bad.json", flat("bad", 3));
-    let daemon = env.start_ready(&["-porch", &first]);
-    wait_until("the orphan told its number", || number(&env).is_some());
-    daemon.kill();
-    let orphan = number(&env).unwrap();
+    let orphan = left_by_a_killed_daemon(&env);
     let again = env.command(&["-porch", "/bin/true", "-once"]);
     let mut without = Command::new("unshare");
     without.args(["-m", "sh", "-c", "umount -l /proc && exec \"$0\" \"$@\""]).arg(again.get_program());
-    without.args(again.get_args());
-    for (name, value) in again.get_envs() {
-        value.map(|value| without.env(name, value));
-    }
+    without.args(again.get_args()).envs(again.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let refused = without.output().unwrap();
     let told = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{told}");

@@ -157,24 +157,18 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// Set for the process of the test below that uses up its descriptors.
-    const ALONE: &str = "CONDUCTOR_TEST_ALONE";
-
     #[test]
     fn without_a_free_descriptor_there_is_no_domain_instead_of_a_smaller_one() {
-        if std::env::var_os(ALONE).is_none() {
-            let name = "confine::files::tests::without_a_free_descriptor_there_is_no_domain_instead_of_a_smaller_one";
-            let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-            let ended = again.args(["--exact", name]).env(ALONE, "1").status().unwrap();
-            return assert!(ended.success());
+        if !conductor_testkit::is_alone(
+            "confine::files::tests::without_a_free_descriptor_there_is_no_domain_instead_of_a_smaller_one",
+        ) {
+            return;
         }
         let domain = Domain { read: vec!["/usr".into(), "/etc".into()], ..Domain::default() };
         if let Err(Without::Missing(reason)) = domain.build(None) {
             return eprintln!("NOT TESTED: {reason}");
         }
-        let few = rustix::process::Rlimit { current: Some(64), maximum: Some(64) };
-        rustix::process::setrlimit(rustix::process::Resource::Nofile, few).unwrap();
-        let mut all: Vec<_> = std::iter::from_fn(|| fs::File::open("/dev/null").ok()).collect();
+        let mut all = conductor_testkit::all_descriptors();
         for free in 0..3 {
             let built = domain.build(None);
             // One for the domain, and one for each place in turn.
