@@ -234,6 +234,7 @@ fn a_batch_collects_only_while_nobody_waits() {
     let mut office = office();
     office.writer_loop.clock = || BEGUN.get() + PASSED.get();
     let moment = Duration::from_millis(1);
+    let synced = Command::PackagesSynced { publications: vec![], result: Ok(()) };
     let full = || (0..BATCH_MAX).map(|_| Command::Flush).collect::<Vec<_>>();
     let cases = [
         ("it begins", false, Duration::ZERO, vec![Command::Flush], Some(LINGER)),
@@ -243,6 +244,7 @@ fn a_batch_collects_only_while_nobody_waits() {
         ("somebody waits", true, Duration::ZERO, vec![Command::Flush], None),
         ("nothing has come", false, Duration::ZERO, vec![], None),
         ("the end", false, Duration::ZERO, vec![Command::Flush, Command::Stop], None),
+        ("its packages are synced", false, Duration::ZERO, vec![Command::Flush, synced], None),
         ("a full batch", false, Duration::ZERO, full(), None),
     ];
     for (what, flush, passed, batch, left) in cases {
