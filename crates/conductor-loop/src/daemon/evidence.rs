@@ -11,8 +11,9 @@ use conductor_core::name::status_name;
 use conductor_core::record::{Outcome, Status};
 use conductor_core::{Code, Digest, Seq};
 use conductor_os::dir::Dir;
-use conductor_os::{BOOT_ID, boot_id};
+use conductor_os::{BOOT_ID, boot_id, is_passing};
 use jiff::Timestamp;
+use rustix::io::Errno;
 use serde::Deserialize;
 use std::ffi::OsStr;
 use std::io;
@@ -40,19 +41,22 @@ pub(super) fn hold(
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(StoreError::Open(error)),
     };
-    let mut behind = None;
+    let mut compared = Ok(());
     store.unsettled(&mut |claim| {
-        // A status is written only after its outcome.
-        let is_told =
-            || read_status(&status, &status_name(&claim.name)).is_some_and(|told| told.seq == claim.seq);
-        if behind.is_none() && is_told() {
-            behind = Some(StoreError::Behind {
+        if compared.is_err() {
+            return;
+        }
+        compared = match read_status(&status, &status_name(&claim.name)) {
+            Err(error) => Err(StoreError::Open(error)),
+            // A status is written only after its outcome.
+            Ok(Some(told)) if told.seq == claim.seq => Err(StoreError::Behind {
                 witness: layout::status_path(&claim.name),
                 lacks: format!("the outcome of number {}", claim.seq),
-            });
-        }
+            }),
+            Ok(_) => Ok(()),
+        };
     })?;
-    behind.map_or(Ok(()), Err)
+    compared
 }
 
 /// Opens the run table, and reads what the last daemon wrote into it.
@@ -98,12 +102,16 @@ pub struct Statuses<'d> {
 impl<'d> Statuses<'d> {
     /// Those of this directory.
     pub fn of(dir: &'d Dir) -> io::Result<Self> {
-        let mut names = Vec::new();
+        let (mut names, mut read) = (Vec::new(), Ok(()));
         dir.lister()?.slice(usize::MAX, |name| {
-            if let Some(name) = std::str::from_utf8(name).ok().filter(|name| name.ends_with(".status")) {
-                names.extend(read_status(dir, name).map(|outcome| (outcome.seq, name.to_owned())));
+            let name = std::str::from_utf8(name).ok().filter(|name| name.ends_with(".status"));
+            let Some(name) = name.filter(|_| read.is_ok()) else { return };
+            match read_status(dir, name) {
+                Ok(outcome) => names.extend(outcome.map(|outcome| (outcome.seq, name.to_owned()))),
+                Err(error) => read = Err(error),
             }
         })?;
+        read?;
         names.sort_unstable();
         Ok(Self { dir, names })
     }
@@ -111,20 +119,32 @@ impl<'d> Statuses<'d> {
 
 impl Outcomes for Statuses<'_> {
     fn each(&self, pass: &mut dyn FnMut(Outcome) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        self.names.iter().filter_map(|(_, name)| read_status(self.dir, name)).try_for_each(pass)
+        for (_, name) in &self.names {
+            if let Some(outcome) = read_status(self.dir, name).map_err(StoreError::Open)? {
+                pass(outcome)?;
+            }
+        }
+        Ok(())
     }
 }
 
-/// The outcome in a status; `None` if it is incomplete, or was not written by this user.
-fn read_status(status: &Dir, name: &str) -> Option<Outcome> {
-    let directory = status.meta().ok()?;
-    let meta = status.stat(OsStr::from_bytes(name.as_bytes())).ok()?;
-    if meta.uid != directory.uid {
-        return None;
-    }
-    let bytes = status.read_plain(name, STATUS_MAX).ok()?;
-    let body: StatusBody = serde_json::from_slice(&bytes).ok()?;
-    (status_name(&body.intent_file) == name).then(|| body.outcome())
+/// The outcome in a status; `None` if it is incomplete, or was not written by this user. An error: it cannot be read now, and may
+/// have one.
+fn read_status(status: &Dir, name: &str) -> io::Result<Option<Outcome>> {
+    let read = status.meta().and_then(|directory| {
+        let meta = status.stat(OsStr::from_bytes(name.as_bytes()))?;
+        let is_ours = meta.uid == directory.uid;
+        is_ours.then(|| status.read_plain(name, STATUS_MAX)).transpose()
+    });
+    let bytes = match read {
+        Err(error) if is_passing(&error) || Errno::from_io_error(&error) == Some(Errno::IO) => {
+            return Err(error);
+        }
+        // Gone, too large, or no file: none of ours.
+        read => read.ok().flatten(),
+    };
+    let body = bytes.and_then(|bytes| serde_json::from_slice::<StatusBody>(&bytes).ok());
+    Ok(body.filter(|body| status_name(&body.intent_file) == name).map(StatusBody::outcome))
 }
 
 /// The fields of a status file that become an outcome.
@@ -170,5 +190,31 @@ impl StatusBody {
             duplicate_of: self.duplicate_of,
             ..Outcome::blank(self.seq, &self.intent_file, self.timestamp)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_that_cannot_be_read_now_is_not_taken_for_none() {
+        if !conductor_testkit::is_alone(
+            "daemon::evidence::tests::a_status_that_cannot_be_read_now_is_not_taken_for_none",
+        ) {
+            return;
+        }
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::write(temp.path().join("intent-a.json.status"), "{}").unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        assert!(read_status(&dir, "intent-a.json.status").unwrap().is_none(), "it is incomplete");
+        let mut used = conductor_testkit::all_descriptors();
+        assert!(read_status(&dir, "intent-a.json.status").is_err());
+        assert!(read_status(&dir, "intent-b.json.status").unwrap().is_none(), "there is none");
+        // One to list them, and none to read one.
+        drop(used.pop());
+        assert!(Statuses::of(&dir).is_err());
+        drop(used.pop());
+        assert!(Statuses::of(&dir).is_ok());
     }
 }
